@@ -501,6 +501,8 @@ describe('accounts that people let agents use', () => {
     delete jira.trouble.withoutRefreshToken;
     const salesforce = systems.get('salesforce') as FakeOAuthSystem;
     assert.equal((await (await connect(anna, 'salesforce')).finish()).status, 200);
+    const own = (await anna.api('GET /accounts')).items.find(({ provider }) => provider === 'salesforce');
+    assert.deepEqual(own?.destinations, [tools()], 'what she was shown as she consented');
     salesforce.trouble.instanceUrl = 'https://salesforce.com.evil.example';
     const task = await taskFor(anna);
     assert.match(await ping(task, 'salesforce'), /names no instance of its own/);

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import type { LocatedProblem } from '@gatehouse/protocol';
+import type { LocatedProblem, PlanWarning } from '@gatehouse/protocol';
 import { manifests } from './support/fixtures.ts';
 import { startWorkspace, type Workspace } from './support/workspace.ts';
 
@@ -62,4 +62,60 @@ test('what an apply is refused for is shown with file and line, whatever kind of
     ],
   );
   assert.match(problems[1]?.message ?? '', /no argument "cents"/);
+});
+
+/** @proves apply.secrets */
+test('a plan and an apply warn of secrets that are named and not stored, with the command that stores each, and do their work', async () => {
+  rmSync(join(directory, 'budgets.yaml'));
+  writeFileSync(
+    join(directory, 'orders.yaml'),
+    `kind: CredentialProvider
+name: orders
+environments: [production]
+from:
+  type: postgres
+  url: postgres://broker@db.example.test:5433/shop
+  secret: orders-broker
+  grants: [{ tables: [orders], privileges: [SELECT] }]
+---
+kind: Channel
+name: hooks
+webhook: { url: 'https://hook.example.test/in', secret: hook-signs, answerSecret: hook-answers }
+`,
+  );
+  const commands = [
+    'gatehouse secrets set orders-broker --for postgres://db.example.test:5433',
+    'gatehouse secrets set hook-signs --for https://hook.example.test',
+    `gatehouse secrets set hook-answers --for ${new URL(workspace.url).origin}`,
+  ];
+  const planned = await gatehouse('plan', '-f', directory);
+  assert.equal(planned.code, 0, planned.stderr);
+  assert.match(
+    planned.stderr,
+    /! CredentialProvider orders, from\.secret: There is no stored secret "orders-broker" yet/,
+  );
+  for (const command of commands) assert.ok(planned.stderr.includes(command), planned.stderr);
+
+  await workspace.operator('PUT /secrets/:name', {
+    params: { name: 'orders-broker' },
+    body: { value: 'canary-of-orders-broker', origins: ['postgres://db.example.test:5433'] },
+  });
+  const { code, stdout } = await gatehouse('apply', '-f', directory, '--json');
+  assert.equal(code, 0, stdout);
+  const { warnings } = JSON.parse(stdout) as { warnings: PlanWarning[] };
+  assert.deepEqual(
+    warnings.map(({ kind, path, command }) => [kind, path, command]),
+    [
+      ['Channel', 'webhook.secret', commands[1]],
+      ['Channel', 'webhook.answerSecret', commands[2]],
+    ],
+  );
+  // Whoever names it is known, whatever kind it is of: it is not taken away beneath them.
+  for (const name of ['hook-signs', 'orders-broker']) {
+    await workspace.operator('PUT /secrets/:name', {
+      params: { name },
+      body: { value: `canary-of-${name}`, origins: ['https://hook.example.test'] },
+    });
+    await assert.rejects(workspace.operator('DELETE /secrets/:name', { params: { name } }), { status: 409 });
+  }
 });

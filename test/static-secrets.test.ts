@@ -108,6 +108,11 @@ describe('long-lived secrets', () => {
       provider('used', { type: 'store' }, { token: 'cared-for' }),
       provider('mounted', { type: 'files' }, { token: 'token' }, { rotateDays: 90, owner: 'owner@example.test' }),
     ]);
+    // To look at whether providers are well is no use of what they have.
+    const { items: looked } = await workspace.operator('GET /providers');
+    assert.ok(looked.every(({ name, ok }) => ok || !['used', 'mounted'].includes(name)));
+    const before = (await listed()).items.find(({ name }) => name === 'cared-for');
+    assert.equal(before?.lastUsedAt, null);
     const begun = Date.now();
     for (const name of ['used', 'mounted']) assert.equal((await tried(name)).ok, true);
     const { items, elsewhere } = await listed();

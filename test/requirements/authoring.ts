@@ -9,6 +9,12 @@ export const authoring: Requirement[] = [
     source: 'docs/how-to/write-policies.md',
   },
   {
+    id: 'apply.secrets',
+    promise:
+      'A plan and an apply say which stored secrets are named and not there, with the command that stores each, whatever kind of manifest names them',
+    source: 'docs/how-to/keep-long-lived-secrets.md',
+  },
+  {
     id: 'policy.tests',
     promise:
       'Tests beside policies say what each decides, failures are explained, and policies that no test decides are named',

@@ -1,4 +1,4 @@
-import { type EndedCredentials, endedWords, type PlanChange, type ProposedChange } from '@gatehouse/protocol';
+import { type EndedCredentials, endedWords, type PlanChange, type PlanWarning, type ProposedChange } from '@gatehouse/protocol';
 import { clean, type Output } from './output.ts';
 
 const marks = { create: '+', update: '~', delete: '-', unchanged: ' ' } as const;
@@ -11,6 +11,14 @@ export function printChanges(changes: PlanChange[], out: Output): void {
     for (const { path, before, after } of differences)
       out.print(`    ${clean(path)}: ${short(before)} → ${short(after)}`);
     if (note !== undefined) out.print(`    ${clean(note)}`);
+  }
+}
+
+/** Nothing of it stops the apply. */
+export function printWarnings(warnings: PlanWarning[], out: Output): void {
+  for (const { kind, name, path, message, command } of warnings) {
+    out.note(`! ${kind} ${clean(name)}, ${clean(path)}: ${clean(message)}`);
+    out.note(`    ${clean(command)}`);
   }
 }
 

@@ -15,6 +15,8 @@ export interface AccountView {
   problem: string | null;
   /** Where it was granted. */
   issuer: string;
+  /** The only tool servers that its person let tokens of it go to, by origin; null: an earlier version did not keep that. */
+  destinations: string[] | null;
   connectedAt: number;
   lastUsedAt: number | null;
 }

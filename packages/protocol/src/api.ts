@@ -25,6 +25,7 @@ import {
   type AgentManifest,
   manifest,
   type PlanChange,
+  type PlanWarning,
   publicJwk,
   type Role,
   type TemplateManifest,
@@ -371,10 +372,11 @@ export interface Api
   'GET /definitions': { items: DefinitionView[] };
   'POST /definitions/review': DefinitionView;
   'GET /templates': { items: TemplateManifest[] };
-  'POST /plan': { changes: PlanChange[]; ends: EndedCredentials };
+  'POST /plan': { changes: PlanChange[]; ends: EndedCredentials; warnings: PlanWarning[] };
   'POST /apply': {
     changes: PlanChange[];
     problems: { server: string; problem: string }[];
+    warnings: PlanWarning[];
     /** What had been issued by a permission that this withdraws, as far as it is judged by now. */
     ended?: EndedCredentials;
     /** Nothing was applied yet: the change waits for a second person. */

@@ -39,9 +39,14 @@ export * from './records.ts';
 export * from './rehearsal.ts';
 export * from './residual.ts';
 export * from './retention.ts';
+
 export * from './second-yes.ts';
 export * from './second-yes-statement.ts';
+
+export * from './secret-references.ts';
+
 export * from './sinks.ts';
+
 export * from './standing-grants.ts';
 export * from './tasks.ts';
 export * from './tool-pattern.ts';

@@ -1,10 +1,17 @@
 import { z } from 'zod';
 
 /** Lower-case words joined by single hyphens. No `__`, `+` or `/`: those join names in tool names, URIs and references. */
-export const name = z
-  .string()
-  .max(64)
-  .regex(/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/, 'lower-case letters, digits and single hyphens, beginning with a letter');
+const named = () =>
+  z
+    .string()
+    .max(64)
+    .regex(/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/, 'lower-case letters, digits and single hyphens, beginning with a letter');
+export const name = named();
+
+/** A stored secret (`gatehouse secrets set`), for an address that stands beside it; manifests are searched for it by this schema. */
+export const secretName = named();
+/** The same of one that is set for Gatehouse's own address: what others sign with toward it. */
+export const ownSecretName = named();
 
 /** A tool as the server calls it (MCP tool name characters). */
 export const toolName = z

@@ -1,13 +1,10 @@
 import { z } from 'zod';
-import { name } from './names.ts';
+import { name, secretName } from './names.ts';
 
 /**
  * How Gatehouse authorizes itself at a tool server that wants OAuth (MCP authorization, 2026-07-28), and what the control API says of
  * it. Agents have no part in it: the token is the gate's own, for that one server in that one environment (law 3).
  */
-
-/** Secrets are named here and kept elsewhere, sealed: `gatehouse secrets set NAME`. */
-const secretName = name;
 
 /** RFC 6749 §3.3. */
 const scope = z

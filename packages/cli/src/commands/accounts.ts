@@ -19,7 +19,7 @@ export const listAccounts: Run<FilterOptions> = async ({ options, out }) => {
   if (out.json) return out.printJson({ items });
   if (items.length === 0) return out.note('There are none: nobody lets an agent use an account of theirs.');
   out.table(
-    ['ACCOUNT', 'STATE', 'PERSON', 'AGENT', 'PROVIDER', 'SCOPES', 'CONNECTED', 'LAST USED'],
+    ['ACCOUNT', 'STATE', 'PERSON', 'AGENT', 'PROVIDER', 'SCOPES', 'FOR', 'CONNECTED', 'LAST USED'],
     items.map((each) => [
       each.id,
       each.state,
@@ -27,6 +27,7 @@ export const listAccounts: Run<FilterOptions> = async ({ options, out }) => {
       each.agent,
       each.provider,
       each.scopes.join(' ').slice(0, 80),
+      each.destinations?.join(' ') ?? 'not kept',
       timeOf(each.connectedAt),
       timeOf(each.lastUsedAt) ?? '',
     ]),

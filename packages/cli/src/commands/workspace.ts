@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
 import { clean } from '../output.ts';
-import { printChanges, printEnded, printProposed, summary } from '../plan-lines.ts';
+import { printChanges, printEnded, printProposed, printWarnings, summary } from '../plan-lines.ts';
 import { operatorOf, type ServerOptions } from '../server-address.ts';
 import type { Run } from '../verb.ts';
 import { withPlaces } from './with-places.ts';
@@ -27,24 +27,28 @@ async function bodyOf({ file, prune }: Options) {
 
 export const plan: Run<Options> = async ({ options, out }) => {
   const body = await bodyOf(options);
-  const { changes, ends } = await withPlaces(options.file, out, () => operatorOf(options).call('POST /plan', { body }));
-  if (out.json) return out.printJson({ changes, ends });
+  const { changes, ends, warnings } = await withPlaces(options.file, out, () =>
+    operatorOf(options).call('POST /plan', { body }),
+  );
+  if (out.json) return out.printJson({ changes, ends, warnings });
   printChanges(changes, out);
   printEnded('Would end', ends, out);
+  printWarnings(warnings, out);
   out.note(`Would be: ${summary(changes)}. Nothing was changed; \`gatehouse apply -f ${options.file}\` does it.`);
 };
 
 export const apply: Run<Options> = async ({ options, out }) => {
   const body = { ...(await bodyOf(options)), note: options.message ?? '' };
-  const { changes, problems, ended, proposed } = await withPlaces(options.file, out, () =>
+  const { changes, problems, ended, warnings, proposed } = await withPlaces(options.file, out, () =>
     operatorOf(options).call('POST /apply', { body }),
   );
   const exit = proposed ? exitCodes.pending : problems.length === 0 ? exitCodes.ok : exitCodes.failed;
   if (out.json) {
-    out.printJson({ changes, problems, ...(ended && { ended }), ...(proposed && { proposed }) });
+    out.printJson({ changes, problems, warnings, ...(ended && { ended }), ...(proposed && { proposed }) });
     return exit;
   }
   printChanges(changes, out);
+  printWarnings(warnings, out);
   if (proposed) {
     printProposed(proposed, out);
     return exit;

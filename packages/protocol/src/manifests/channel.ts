@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { name, toolPattern } from '../names.ts';
+import { name, ownSecretName, secretName, toolPattern } from '../names.ts';
 import { description } from './description.ts';
 
 /** Any receiver that speaks Standard Webhooks. */
@@ -7,9 +7,9 @@ const webhook = z.strictObject({
   /** Where it is told, by POST. https, unless it lives at a private address. */
   url: z.url().max(1_000),
   /** Name of the stored secret (`gatehouse secrets set`, `whsec_…`) that deliveries are signed with. */
-  secret: name,
+  secret: secretName,
   /** Name of the stored secret that its answers are signed with. It is set for Gatehouse's own address. Without it there are no answers. */
-  answerSecret: name.optional(),
+  answerSecret: ownSecretName.optional(),
 });
 
 /** A channel of a Slack workspace, by an app with `chat:write`. */
@@ -17,9 +17,9 @@ const slack = z.strictObject({
   /** Id of the Slack channel, where the app is a member. */
   channel: z.string().regex(/^[CGD][A-Z0-9]{2,30}$/),
   /** Name of the stored secret with the app's bot token (`xoxb-…`), for Slack's address. */
-  botToken: name,
+  botToken: secretName,
   /** Name of the stored secret with the app's signing secret. It is set for Gatehouse's own address. */
-  signingSecret: name,
+  signingSecret: ownSecretName,
   /** Id of the workspace whose people may answer; left out, of any in which the app is installed. */
   team: z
     .string()
@@ -48,13 +48,13 @@ const mail = z.strictObject({
   signInLinkMinutes: z.int().min(1).max(240).default(60),
   user: z.string().min(1).max(254).optional(),
   /** Name of the stored secret with the password. */
-  password: name.optional(),
+  password: secretName.optional(),
   dkim: z
     .strictObject({
       domain: z.string().min(1).max(253),
       selector: z.string().min(1).max(100),
       /** Name of the stored secret with the private key (PEM). */
-      key: name,
+      key: secretName,
     })
     .optional(),
 });
@@ -66,7 +66,7 @@ const teams = z
     workflow: z
       .strictObject({
         /** Name of the stored secret that is the whole address. */
-        address: name,
+        address: secretName,
         /** Origin of that address, for which the secret is set. */
         origin: z.url().max(500),
       })
@@ -76,7 +76,7 @@ const teams = z
       .strictObject({
         appId: z.uuid(),
         /** Name of the stored secret with the app's client secret, for the address of `loginUrl`. */
-        password: name,
+        password: secretName,
         /** Id of the tenant that the bot is in, and whose people may answer. */
         tenant: z.uuid(),
         /** Of the conversation, as the bot was told when it was added. */
@@ -100,7 +100,7 @@ const jira = z.strictObject({
   /** Address of the account that opens issues. */
   user: z.string().min(1).max(254),
   /** Name of the stored secret with its API token. */
-  token: name,
+  token: secretName,
   project: z.string().regex(/^[A-Z][A-Z0-9_]{1,49}$/),
   issueType: z.string().min(1).max(100).default('Task'),
   /**
@@ -114,7 +114,7 @@ const jira = z.strictObject({
     })
     .default({ approve: [], deny: [] }),
   /** Name of the stored secret that Jira signs its webhook with, set for Gatehouse's own address. Without one, issues are asked about. */
-  webhookSecret: name.optional(),
+  webhookSecret: ownSecretName.optional(),
 });
 
 /** A record of ServiceNow for each approval. */
@@ -123,7 +123,7 @@ const serviceNow = z.strictObject({
   url: z.url().max(500),
   user: z.string().min(1).max(254),
   /** Name of the stored secret with its password. */
-  password: name,
+  password: secretName,
   table: z
     .string()
     .regex(/^[a-z][a-z0-9_]{0,79}$/)
@@ -139,7 +139,7 @@ const ciba = z.strictObject({
   issuer: z.url().max(500),
   clientId: z.string().min(1).max(500),
   /** Name of the stored secret of the client, for the provider's endpoints (`client_secret_basic`). */
-  secret: name,
+  secret: secretName,
   /** The claim of the ID token that is the key of `people`, which is also the `login_hint`. */
   idClaim: z.string().min(1).max(100).default('sub'),
   /** What the client's ID tokens are signed with. */

@@ -49,7 +49,6 @@ export {
   type SshSource,
   type StaticScope,
   type StaticSource,
-  secretsOfProvider,
   sessionPolicyOf,
   type X509SvidSource,
 } from './credential-providers/index.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { effect, label, name, toolPattern } from '../names.ts';
+import { effect, label, name, secretName, toolPattern } from '../names.ts';
 import { description } from './description.ts';
 
 export const severity = z.enum(['low', 'medium', 'high']);
@@ -17,7 +17,7 @@ export const detectorManifest = z.strictObject({
   /** Where it is asked, by POST. https, unless it lives at a private address. */
   url: z.url().max(1_000),
   /** Name of the stored secret (`gatehouse secrets set`) that is sent as a bearer token, to this address and nowhere else. */
-  secret: name.optional(),
+  secret: secretName.optional(),
   /** Where it is not on the public internet. Link-local addresses never. */
   allowPrivateAddress: z.boolean().default(false),
   /** PEM certificates to trust for it instead of the system's. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { name, toolPattern } from '../names.ts';
+import { name, secretName, toolPattern } from '../names.ts';
 import { role } from './person.ts';
 
 /** The company's OpenID provider: people sign in with it. */
@@ -15,7 +15,7 @@ export const identityProviderManifest = z.strictObject({
     .enum(['private_key_jwt', 'client_secret_basic', 'client_secret_post'])
     .default('private_key_jwt'),
   /** Name of the stored secret (`gatehouse secrets set`), which is sent to the provider's token endpoint and nowhere else. */
-  secret: name.optional(),
+  secret: secretName.optional(),
   scopes: z.array(z.string().max(100)).min(1).max(20).default(['openid', 'email', 'profile']),
   /** The claim that holds the address by which a person is known here. */
   emailClaim: z.string().min(1).max(100).default('email'),

@@ -95,3 +95,15 @@ export const planChange = z.object({
   note: z.string().optional(),
 });
 export type PlanChange = z.infer<typeof planChange>;
+
+/** What stands in no one's way now, and will fail later: a stored secret that is named and is not there. */
+export interface PlanWarning {
+  code: 'secret.missing';
+  kind: string;
+  name: string;
+  /** Where in the manifest: `from.secret`. */
+  path: string;
+  message: string;
+  /** What puts it right. */
+  command: string;
+}

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { label, name } from '../names.ts';
+import { label, name, secretName } from '../names.ts';
 import { description } from './description.ts';
 
 export const sinkFormat = z.enum(['ocsf', 'ecs', 'cef', 'json-lines', 'cloud-events', 'otlp']);
@@ -11,7 +11,7 @@ const httpUrl = z
   .regex(/^https?:\/\//, 'is an https address');
 
 /** Name of the stored secret (`gatehouse secrets set`), which is sent to this address and nowhere else. */
-const secret = name;
+const secret = secretName;
 
 const syslog = z.strictObject({
   type: z.literal('syslog'),

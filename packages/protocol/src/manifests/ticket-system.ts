@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { name } from '../names.ts';
+import { name, secretName } from '../names.ts';
 import { description } from './description.ts';
 
 /**
@@ -23,7 +23,7 @@ export const ticketSystemManifest = z.strictObject({
       message: 'an address with {id} once, behind the host',
     }),
   /** Name of the stored secret (`gatehouse secrets set`) that is sent as a bearer token, to this address and nowhere else. */
-  secret: name.optional(),
+  secret: secretName.optional(),
   /** The secret is the password, or the API token, of this user (RFC 7617), and no bearer token. */
   user: z
     .string()

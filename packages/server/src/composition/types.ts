@@ -1,4 +1,5 @@
-import type { Api, Manifest } from '@gatehouse/protocol';
+import type { Manifest } from '@gatehouse/protocol';
+import type { Applied } from '../governance/index.ts';
 import type { Clock, Config, Log } from '../platform/index.ts';
 
 export interface RunningServer {
@@ -14,7 +15,7 @@ export interface RunningServer {
   /** For an operator on this host: signs a person in once. */
   createSignInLink(email: string): Promise<{ url: string; expiresAt: number }>;
   /** What `POST /apply` does: all or nothing, then each new or changed server is asked what it serves. */
-  apply(manifests: Manifest[], by: string): Promise<Api['POST /apply']>;
+  apply(manifests: Manifest[], by: string): Promise<Applied>;
   /** True until a workspace has been applied. */
   isEmpty(): boolean;
   /** People who have no passkey yet. */

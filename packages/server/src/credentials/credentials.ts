@@ -5,6 +5,7 @@ import {
   type ProviderKind,
   type ProviderTest,
   type ProviderView,
+  secretsNamedIn,
 } from '@gatehouse/protocol';
 import { type Clock, canonicalJson, GatehouseError, type Json, type Log } from '../platform/index.ts';
 import type { Snapshot } from '../registry/index.ts';
@@ -21,6 +22,7 @@ import { createWithdrawing, type Withdrawing } from './leases/withdraw.ts';
 import { openProvider, type ProviderTools } from './providers/index.ts';
 import { rotateSecret, rotatorOf } from './rotate-secret.ts';
 import { isSamePlace } from './same-place.ts';
+import { useOfSecret } from './secret-uses.ts';
 import type { Secrets, StoredSecret } from './secrets.ts';
 
 export interface CredentialsDependencies {
@@ -81,7 +83,7 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
   });
   const tools: ProviderTools = {
     ...{ ...deps.tools, accounts },
-    openSecret: secrets.open,
+    openSecret: secrets.openUnused,
     pendingSecret: secrets.pending,
     settleSecret: (name, next) => secrets.settle(name, next, 'gatehouse'),
   };
@@ -103,6 +105,16 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
   }
 
   const declared = (name: string) => declaredBy(registry.snapshot(), name);
+
+  /** That what a provider is opened with, or what it issues of it, was used: noted where it has issued, and by no look at it. */
+  function noteUse(manifest: CredentialProviderManifest, scope?: Json): void {
+    const { parts } = (scope ?? {}) as { parts?: string[] };
+    for (const { secret, path } of secretsNamedIn(manifest)) {
+      const [, part] = /^from\.parts\.(.+)$/.exec(path) ?? [];
+      if (part === undefined || parts === undefined || parts.includes(part))
+        deps.tools.noteUse(useOfSecret(secret), null);
+    }
+  }
 
   const reconciler = createReconciler({
     ...deps,
@@ -128,7 +140,8 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
       const { manifest, destinations, narrow } = declaredIn(registry.snapshot(), name, environment);
       const guard: Guard = { key: 'policy', version: registry.snapshot().fences.get('policy') ?? 0 };
       const declared = manifest as unknown as Json;
-      return { destinations, narrow, provider: providerOf(manifest), guard, life: manifest.life, declared };
+      const hasIssued = (scope: Json) => noteUse(manifest, scope);
+      return { destinations, narrow, provider: providerOf(manifest), guard, life: manifest.life, declared, hasIssued };
     },
   });
   const withdrawing = createWithdrawing({
@@ -215,7 +228,10 @@ export function createCredentials(deps: CredentialsDependencies): Credentials {
       const result: ProviderTest = { ok: false, issueMs: null, revokeMs: null, problem: null };
       result.problem = await problemOf(async () => {
         const { rehearse } = providerOf(manifest);
-        if (rehearse) return rehearse(AbortSignal.timeout(leaseLimits.createMs));
+        if (rehearse) {
+          await rehearse(AbortSignal.timeout(leaseLimits.createMs));
+          return noteUse(manifest);
+        }
         const begun = performance.now();
         const { lease } = await lend(
           name,

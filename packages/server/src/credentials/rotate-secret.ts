@@ -1,4 +1,4 @@
-import { type CredentialProviderManifest, originOf, secretsOfProvider } from '@gatehouse/protocol';
+import { type CredentialProviderManifest, originOf, secretsNamedIn } from '@gatehouse/protocol';
 import { GatehouseError } from '../platform/index.ts';
 import { leaseLimits } from './leases/limits.ts';
 import type { Provider } from './leases/types.ts';
@@ -19,7 +19,7 @@ export function rotatorOf(
 ): { provider: string; rotate: NonNullable<Provider['rotate']> } | { obstacle: string } {
   const byHand = `Make a new one there, and \`gatehouse secrets set ${name} --for ${origins.join(' ')}\`.`;
   const all = [...providers];
-  const manifest = all.find(({ from }) => secretsOfProvider(from).includes(name));
+  const manifest = all.find((each) => secretsNamedIn(each).some(({ secret }) => secret === name));
   if (!manifest || usedBy.length !== 1) {
     const who = usedBy.length === 0 ? 'nothing names it' : `named by ${usedBy.join(', ')}`;
     return { obstacle: `it is not the password of exactly one provider (${who}). ${byHand}` };

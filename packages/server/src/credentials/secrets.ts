@@ -26,8 +26,10 @@ export interface Secrets {
   set(name: string, value: Secret, origins: string[], by: string, care?: SecretCare): Promise<StoredSecret>;
   list(): Promise<StoredSecret[]>;
   delete(name: string, by: string): Promise<void>;
-  /** Throws `secret.unknown` and `secret.destination`. */
+  /** Throws `secret.unknown` and `secret.destination`. It counts as a use of it. */
   open(name: string, destination: string): Promise<Secret>;
+  /** The same for whoever says by themselves what is a use: to look at whether a provider is well is none. */
+  openUnused(name: string, destination: string): Promise<Secret>;
   /** Keeps a new one beside the one in use, until it is settled; one that is kept already, of whoever began and did not end, is given again. */
   prepare(name: string, next: Secret, by: string): Promise<Secret>;
   /** The one that is kept beside the one in use; throws what `open` throws. */
@@ -184,6 +186,10 @@ export function createSecrets({ storage, sealer, recordChange, uses, clock }: De
       const { value } = await keptFor(name, destination);
       uses.note(useOfSecret(name));
       return new Secret(value);
+    },
+
+    async openUnused(name, destination) {
+      return new Secret((await keptFor(name, destination)).value);
     },
 
     async prepare(name, next, by) {

@@ -2,6 +2,9 @@ import type { Api, Manifest, ToolServerManifest } from '@gatehouse/protocol';
 import { canonicalJson } from '../platform/index.ts';
 import type { ApplyOptions, Registry, Rehearsal, ServedDefinition } from '../registry/index.ts';
 
+/** What came of an apply, before anybody has looked for what would fail later. */
+export type Applied = Omit<Api['POST /apply'], 'warnings'>;
+
 export interface ApplyDependencies {
   registry: Registry;
   describe(server: ToolServerManifest): Promise<ServedDefinition[]>;
@@ -16,7 +19,7 @@ export async function applyWorkspace(
   deps: ApplyDependencies,
   manifests: Manifest[],
   { dryRun, ...how }: Omit<ApplyOptions, 'served'> & { dryRun?: boolean },
-): Promise<Api['POST /apply']> {
+): Promise<Applied> {
   const { served, problems } = await askServers(deps, manifests);
   const changes = dryRun
     ? await deps.registry.plan(manifests, { ...how, served })
@@ -40,9 +43,9 @@ export async function rehearseWorkspace(
 export async function askWithCredentials(
   registry: Pick<Registry, 'snapshot'>,
   refresh: (server: string, by: string) => Promise<unknown>,
-  problems: Api['POST /apply']['problems'],
+  problems: Applied['problems'],
   by: string,
-): Promise<Api['POST /apply']['problems']> {
+): Promise<Applied['problems']> {
   const left = problems.map(async (each) => {
     if (!registry.snapshot().servers.get(each.server)?.manifest.transport.credential) return [each];
     try {

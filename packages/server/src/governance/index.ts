@@ -1,5 +1,11 @@
 export { createAbandonedLogs } from './abandoned-logs.ts';
-export { type ApplyDependencies, applyWorkspace, askWithCredentials, rehearseWorkspace } from './apply-workspace.ts';
+export {
+  type Applied,
+  type ApplyDependencies,
+  applyWorkspace,
+  askWithCredentials,
+  rehearseWorkspace,
+} from './apply-workspace.ts';
 export { hasEnded, wouldEnd } from './ended-credentials.ts';
 export { makeEvidence } from './evidence/index.ts';
 export { createFollower, type FollowDependencies } from './follow.ts';

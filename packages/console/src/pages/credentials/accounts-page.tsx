@@ -44,6 +44,15 @@ export function AccountsPage() {
         </span>
       ),
     },
+    {
+      header: 'For',
+      cell: ({ destinations }) => (
+        <span className="gh-break">
+          {destinations === null ? <span className="gh-quiet">not kept then</span> : destinations.join(', ')}
+        </span>
+      ),
+      hide: 'medium',
+    },
     { header: 'State', cell: (account) => <State of={account} /> },
     { header: 'Connected', cell: ({ connectedAt }) => <When at={connectedAt} as="relative" />, hide: 'medium' },
     {
@@ -70,7 +79,7 @@ export function AccountsPage() {
   return (
     <CredentialsPage
       title="Accounts"
-      about="Accounts at other systems that people let an agent use, with these scopes, in tasks that are theirs. The agent sees no token of them."
+      about="Accounts at other systems that people let an agent use, with these scopes, at these tool servers, in tasks that are theirs. The agent sees no token of them."
     >
       <ConnectAccount key={`${provider} ${agent} ${scopes}`} asked={{ provider, agent, scopes }} />
       <DataTable

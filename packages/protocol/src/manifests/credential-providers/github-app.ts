@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { name } from '../../names.ts';
+import { secretName } from '../../names.ts';
 import type { CredentialKind } from './kind.ts';
 import { meetOf, nothingLeft } from './meet-of.ts';
 
@@ -32,7 +32,7 @@ export const githubAppSource = z.strictObject({
   /** Who has the repositories: the user or organization that the App is installed at. */
   owner: z.string().regex(/^[A-Za-z0-9_-]{1,100}$/),
   /** Name of the stored secret with the App's private key (PEM), for the address above. */
-  secret: name,
+  secret: secretName,
   /** What any token may reach at most. */
   repositories,
   /** And what it may do there at most: `read`, `write` or `admin`. GitHub adds `metadata: read` to each. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { name } from '../../names.ts';
+import { secretName } from '../../names.ts';
 import type { CredentialKind } from './kind.ts';
 import { meetOf, nothingLeft } from './meet-of.ts';
 
@@ -20,7 +20,7 @@ export const gitlabProjectSource = z.strictObject({
   /** With its groups, `acme/shop`, or its number. A token is one project's. */
   project: z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._/-]{0,254}$/),
   /** Name of the stored secret with an access token of a maintainer of the project (scope `api`), for the address above. */
-  secret: name,
+  secret: secretName,
   /** What any token may have at most. Each is named: none contains another. */
   scopes,
   /** The role that any token has at most. */

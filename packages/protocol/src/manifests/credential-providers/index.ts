@@ -144,14 +144,3 @@ export const credentialParts = (from: CredentialSource): readonly string[] => ki
 /** The only tool servers that its credentials may be sent to; undefined: wherever a manifest says. */
 export const credentialDestinations = (from: CredentialSource): readonly string[] | undefined =>
   kindOf(from).destinations?.(from);
-
-/** Names of the stored secrets that it is opened with, or that are what it issues. */
-export function secretsOfProvider(from: CredentialSource): string[] {
-  if (from.type === 'static')
-    return from.in.type === 'store'
-      ? Object.values(from.parts).map((name) => name.split('#')[0] as string)
-      : 'secret' in from.in
-        ? [from.in.secret]
-        : [];
-  return 'secret' in from && from.secret !== undefined ? [from.secret] : [];
-}

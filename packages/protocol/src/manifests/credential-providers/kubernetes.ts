@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { name } from '../../names.ts';
+import { secretName } from '../../names.ts';
 import type { CredentialKind } from './kind.ts';
 import { isPart, meetOf, nothingLeft } from './meet-of.ts';
 
@@ -23,7 +23,7 @@ export const kubernetesSource = z.strictObject({
   /** Of the API server: `https://HOST:6443`. */
   url: z.url({ protocol: /^https?$/ }).max(1_000),
   /** Name of the stored secret with the token by which Gatehouse asks there, for the address above. */
-  secret: name,
+  secret: secretName,
   /** For whom tokens may be. */
   serviceAccounts,
   /** For whom else tokens may be good than the API server: who verifies them elsewhere does so until they expire. Without it for the API server alone. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { name } from '../../names.ts';
+import { secretName } from '../../names.ts';
 import type { CredentialKind } from './kind.ts';
 import { meetOf, nothingLeft } from './meet-of.ts';
 
@@ -23,7 +23,7 @@ export const mariadbSource = z
       .max(1_000)
       .regex(/^mariadb:\/\/[^:/?#@]+@[^/?#@]+\/[^/?#]+$/, 'is mariadb://USER@HOST:PORT/DATABASE, without a password'),
     /** Name of the stored secret with the user's password, for `mariadb://HOST:PORT`. */
-    secret: name,
+    secret: secretName,
     grants: z.array(mariadbGrant).min(1).max(50),
     /** Connections of one user at once. */
     connectionLimit: z.int().min(1).max(100).default(5),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { name } from '../../names.ts';
+import { secretName } from '../../names.ts';
 import { destinations } from './destinations.ts';
 import type { CredentialKind } from './kind.ts';
 import { meetOf, nothingLeft } from './meet-of.ts';
@@ -32,7 +32,7 @@ export const oauthSource = z
     tenant: z.guid().optional(),
     clientId: z.string().min(1).max(500),
     /** Name of the stored secret with the client's secret, for the token endpoint's address. Without it: a public client. */
-    secret: name.optional(),
+    secret: secretName.optional(),
     /** What people may be asked to grant, and any token may have at most. */
     scopes,
     /** The only tool servers that tokens are sent to: a person's consent is for these and no others. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { name } from '../../names.ts';
+import { secretName } from '../../names.ts';
 import type { CredentialKind } from './kind.ts';
 import { meetOf, nothingLeft } from './meet-of.ts';
 
@@ -26,7 +26,7 @@ export const postgresSource = z.strictObject({
       'is postgres://USER@HOST:PORT/DATABASE, without a password',
     ),
   /** Name of the stored secret with the user's password, for `postgres://HOST:PORT`. */
-  secret: name,
+  secret: secretName,
   grants: z.array(postgresGrant).min(1).max(50),
   /** Sessions of one role at once. */
   connectionLimit: z.int().min(1).max(100).default(5),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { name } from '../../names.ts';
+import { secretName } from '../../names.ts';
 import type { CredentialKind } from './kind.ts';
 import { meetOf, nothingLeft } from './meet-of.ts';
 import { isWithinPattern, redisPattern } from './redis-pattern.ts';
@@ -52,7 +52,7 @@ export const redisSource = z.strictObject({
     .max(1_000)
     .regex(/^redis:\/\/[^:/?#@]+@[^/?#@]+$/, 'is redis://USER@HOST:PORT, without a password'),
   /** Name of the stored secret with the user's password, for `redis://HOST:PORT`. */
-  secret: name,
+  secret: secretName,
   /** Keys that users may have at most. */
   ...few,
   /**

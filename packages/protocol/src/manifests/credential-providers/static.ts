@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { name } from '../../names.ts';
+import { secretName } from '../../names.ts';
 import { azureSource } from './azure.ts';
 import { destinations } from './destinations.ts';
 import { googleCloudSource } from './google-cloud.ts';
@@ -24,13 +24,17 @@ const kept = z.discriminatedUnion('type', [
   /** A 1Password Connect server: `ITEM/FIELD`. `secret` names the stored secret with its token. */
   z.strictObject({
     type: z.literal('1password-connect'),
-    ...{ url: z.url().max(1_000), secret: name, vault: z.string().regex(/^[a-z0-9]{26}$/, 'is the id of a vault') },
+    ...{
+      url: z.url().max(1_000),
+      secret: secretName,
+      vault: z.string().regex(/^[a-z0-9]{26}$/, 'is the id of a vault'),
+    },
     ...reach,
   }),
   /** CyberArk Conjur: ids of variables. `secret` names the stored secret with the API key of `login`. */
   z.strictObject({
     type: z.literal('conjur'),
-    ...{ url: z.url().max(1_000), secret: name },
+    ...{ url: z.url().max(1_000), secret: secretName },
     ...{ account: z.string().min(1).max(100), login: z.string().min(1).max(300) },
     ...reach,
   }),

@@ -1,11 +1,13 @@
 import {
+  type Manifest,
   name,
   type SecretView,
-  secretsOfProvider,
+  secretsNamedIn,
   type ToolServerManifest,
   upstreamAuthorizationBodies,
 } from '@gatehouse/protocol';
 import { GatehouseError, Secret } from '../../platform/index.ts';
+import { nameOf, type Snapshot } from '../../registry/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { type Route, route } from '../route.ts';
 import { secretViews } from './secret-views.ts';
@@ -21,14 +23,7 @@ export function upstreamAuthorizationRoutes(deps: ApiDependencies): Route[] {
     if (registered) return registered.manifest;
     throw new GatehouseError('not-found', 'server.unknown', `There is no tool server "${server}".`);
   };
-  const usersOf = (secret: string): string[] => [
-    ...[...registry.snapshot().servers.values()]
-      .filter(({ manifest }) => secretsOf(manifest).includes(secret))
-      .map(({ name }) => name),
-    ...[...registry.snapshot().credentialProviders.values()]
-      .filter(({ from }) => secretsOfProvider(from).includes(secret))
-      .map(({ name }) => name),
-  ];
+  const usersOf = (secret: string): string[] => [...(usersIn(registry.snapshot()).get(secret) ?? [])];
 
   return [
     route(
@@ -97,15 +92,27 @@ export function upstreamAuthorizationRoutes(deps: ApiDependencies): Route[] {
   ];
 }
 
-/** Names of secrets in the manifest. */
-function secretsOf({ transport }: ToolServerManifest): string[] {
-  if (transport.type !== 'http' || transport.authorization === undefined) return [];
-  const { authorization: given } = transport;
-  const more =
-    given.grant === 'jwt_bearer'
-      ? [given.assertion]
-      : given.grant === 'enterprise_managed'
-        ? [given.identityProvider.clientSecret, given.identityProvider.subjectToken]
-        : [];
-  return [given.clientSecret, given.clientKey, ...more].filter((each) => each !== undefined);
+const users = new WeakMap<Snapshot, Map<string, Set<string>>>();
+
+/** By secret, the names of all whose manifests name it; looked for once in each version of the workspace. */
+function usersIn(snapshot: Snapshot): Map<string, Set<string>> {
+  let known = users.get(snapshot);
+  if (known) return known;
+  known = new Map();
+  for (const manifest of declaredIn(snapshot))
+    for (const { secret } of secretsNamedIn(manifest))
+      known.set(secret, (known.get(secret) ?? new Set()).add(nameOf(manifest)));
+  users.set(snapshot, known);
+  return known;
+}
+
+/** Of every kind, as it is declared now. Agents name none, and may be many. */
+function declaredIn({ agents: _, ...snapshot }: Snapshot): Manifest[] {
+  const kinds = Object.values(snapshot) as ReadonlyMap<string, unknown>[];
+  const objects = kinds.flatMap((objects) => [...objects.values()]) as ({ manifest?: Manifest } | Manifest)[];
+  return objects.flatMap((each) => {
+    if (typeof each !== 'object' || each === null) return [];
+    if ('manifest' in each && each.manifest) return [each.manifest];
+    return 'kind' in each ? [each as Manifest] : [];
+  });
 }

@@ -6,6 +6,7 @@ import type { PinnedDefinition } from '../../registry/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 import { type ApiCaller, everyone, type Route, route } from '../route.ts';
 import { asConfirmed, askAtTerminal, mayProposeAtTerminal, planAtTerminal, planOfChange } from './apply-at-terminal.ts';
+import { missingSecrets } from './missing-secrets.ts';
 
 const definitionQuery = z.strictObject({
   server: z.string().optional(),
@@ -93,7 +94,11 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
     route('POST /plan', 'inspect', 'What an apply would change', { body: bodies.apply }, async ({ caller, body }) => {
       const planning = caller.roles.includes('admin') ? applierOf(caller) : { registry, describe: notAsked };
       const rehearsal = await rehearseWorkspace(planning, body.manifests, { prune: body.prune });
-      return { changes: rehearsal.steps.map(({ change }) => change), ends: await wouldEnd(deps, rehearsal) };
+      return {
+        changes: rehearsal.steps.map(({ change }) => change),
+        ends: await wouldEnd(deps, rehearsal),
+        warnings: await missingSecrets(body.manifests, deps),
+      };
     }),
     route(
       'POST /apply',
@@ -121,7 +126,8 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
         await deps.storage.feed.waitForAll(await deps.storage.feed.head());
         const problems = await askWithCredentials(registry, refreshDefinitions, applied.problems, caller.by);
         const ended = applied.proposed ? undefined : await hasEnded(deps, applied.changes, begun);
-        return { ...applied, problems, ...(ended && { ended }) };
+        const warnings = await missingSecrets(body.manifests, deps);
+        return { ...applied, problems, warnings, ...(ended && { ended }) };
       },
     ),
     route('GET /export', 'inspect', 'The workspace as manifests', {}, async () => ({

@@ -6,7 +6,7 @@ import { openPlace } from '../oauth/index.ts';
 import { createAccountConsent, type OAuthProvider } from './consent.ts';
 import { accountLimits } from './limits.ts';
 import { revokeGrant } from './revoke.ts';
-import { type AccountRow, bindingOf, createAccountStore, type SealedAccount, toView } from './store.ts';
+import { type AccountRow, bindingOf, createAccountStore, type SealedAccount } from './store.ts';
 import { createAccountTokens } from './token.ts';
 import type { Accounts } from './types.ts';
 
@@ -172,12 +172,12 @@ export function createAccounts(deps: AccountsDependencies): Accounts {
             ...(visibleTo.agents.length > 0 ? [where('agent', 'in', visibleTo.agents)] : []),
           ]),
         );
-      return (await query.execute()).map(toView);
+      return (await query.execute()).map(store.view);
     },
 
     async get(id) {
       const row = await store.row(id);
-      return row && toView(row);
+      return row && store.view(row);
     },
 
     async disconnect(id, by) {

@@ -50,6 +50,29 @@ export function createAccountStore({ storage, sealer, clock }: { storage: Storag
     seal,
     open,
 
+    /** For people. One that somebody has changed in the table opens no more, and is still shown. */
+    view(row: AccountRow): AccountView {
+      let source: OAuthSource | undefined;
+      try {
+        source = open(row).source;
+      } catch {
+        // Whoever uses it or ends it says what is wrong.
+      }
+      return {
+        id: row.id,
+        provider: row.provider,
+        agent: row.agent,
+        user: row.user_email,
+        scopes: row.scopes.split(' '),
+        state: row.state as AccountView['state'],
+        problem: row.problem,
+        issuer: row.issuer,
+        destinations: source ? destinationsOf(source) : null,
+        connectedAt: row.connected_at,
+        lastUsedAt: row.last_used_at,
+      };
+    },
+
     of: ({ provider, agent, user }: Whose): Promise<AccountRow[]> =>
       storage.db
         .selectFrom('accounts')
@@ -162,16 +185,3 @@ export function createAccountStore({ storage, sealer, clock }: { storage: Storag
       }),
   };
 }
-
-export const toView = (row: AccountRow): AccountView => ({
-  id: row.id,
-  provider: row.provider,
-  agent: row.agent,
-  user: row.user_email,
-  scopes: row.scopes.split(' '),
-  state: row.state as AccountView['state'],
-  problem: row.problem,
-  issuer: row.issuer,
-  connectedAt: row.connected_at,
-  lastUsedAt: row.last_used_at,
-});

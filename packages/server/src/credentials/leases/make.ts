@@ -22,6 +22,8 @@ export interface OpenedProvider {
   guard: Guard;
   /** As it is declared: kept with each lease, so that it can be ended when the declaration is gone. */
   declared: Json;
+  /** Told of each that was issued, with its scope. */
+  hasIssued?(scope: Json): void;
   life: { defaultSeconds: number; maxSeconds: number };
 }
 
@@ -148,7 +150,7 @@ export function createMaking({
 
   return async function make(
     wanted: Wanted,
-    { provider, guard, life, declared }: OpenedProvider,
+    { provider, guard, life, declared, hasIssued }: OpenedProvider,
     guards: readonly Guard[],
   ): Promise<Held> {
     const now = clock.now();
@@ -239,6 +241,7 @@ export function createMaking({
             { cause: error },
           );
     }
+    hasIssued?.(wanted.scope);
     const expiresAt = Math.min(made.expiresAt ?? lifetime.expiresAt, lifetime.expiresAt);
     const worksUntil =
       made.expiresAt === undefined ? row.works_until : made.expiresAt > expiresAt ? made.expiresAt : null;

@@ -1,9 +1,9 @@
-import type { Api, Manifest, ProposalView, ReplayResult } from '@gatehouse/protocol';
+import type { Manifest, ProposalView, ReplayResult } from '@gatehouse/protocol';
 import type { PasskeyVerification } from '../../identity/index.ts';
 import type { Clock, Json } from '../../platform/index.ts';
 import type { ApplyOptions, Registry, Step } from '../../registry/index.ts';
 import type { RecordChange, Storage } from '../../storage/index.ts';
-import type { ApplyDependencies } from '../apply-workspace.ts';
+import type { Applied, ApplyDependencies } from '../apply-workspace.ts';
 import type { ProposedWork } from './proposal-rows.ts';
 
 export type Describe = ApplyDependencies['describe'];
@@ -25,7 +25,7 @@ export interface ChangeRequest {
 
 export interface PolicyChanges {
   /** Applies at once what only tightens, or is asked for where nobody has to agree; proposes the rest. */
-  change(request: ChangeRequest): Promise<Api['POST /apply']>;
+  change(request: ChangeRequest): Promise<Applied>;
   /** Throws where `change` would propose it: to be given to a plan. */
   consider: NonNullable<ApplyOptions['consider']>;
   list(filter: { before?: number | undefined; limit: number }, viewer: string): Promise<ProposalView[]>;
