@@ -522,6 +522,31 @@ describe('just-in-time credentials', { skip: postgres ? false : 'there is no Pos
     assert.equal((await tested()).problem, null);
   });
 
+  /** @proves lease.never-reached */
+  test('a test of a provider whose address is wrong says so, and leaves nothing that would have to be ended', async () => {
+    const declared = provider();
+    assert.ok(declared.kind === 'CredentialProvider' && declared.from.type === 'postgres');
+    const { from } = declared;
+    const urls = ['postgres://broker@127.0.0.1:1/shop', 'postgres://broker@no-such-host.invalid/shop'];
+    await workspace.operator('PUT /secrets/:name', {
+      params: { name: 'wrong-address' },
+      body: { value: 'broker-password', origins: ['postgres://127.0.0.1:1', 'postgres://no-such-host.invalid'] },
+    });
+    for (const url of urls) {
+      await workspace.apply([{ ...declared, name: 'wrong-address', from: { ...from, url, secret: 'wrong-address' } }]);
+      const { ok, problem } = await workspace.operator('POST /providers/:name/test', {
+        params: { name: 'wrong-address' },
+      });
+      assert.equal(ok, false);
+      assert.match(problem ?? '', /can't be reached, and nothing was sent: .*(ECONNREFUSED|ENOTFOUND|EAI_AGAIN)/);
+    }
+    const { items } = await workspace.operator('GET /leases', { query: { provider: 'wrong-address' } });
+    assert.deepEqual(
+      items.map(({ state, reason, attempts }) => [state, reason, attempts]),
+      urls.map(() => ['revoked', 'it was not issued', 0]),
+    );
+  });
+
   test('a manifest that could not be kept is refused, and says why', async () => {
     const refused = (changed: ManifestInput, why: RegExp) => assert.rejects(workspace.apply([changed]), why);
     const orders = server('orders') as Extract<ManifestInput, { kind: 'ToolServer' }>;

@@ -10,6 +10,12 @@ export const leases: Requirement[] = [
       'A task’s tools get a credential of their own when they first need it, as narrow as asked, which the dispatch names',
     source,
   },
+  {
+    id: 'lease.never-reached',
+    promise:
+      'A credential whose provider was surely never reached counts as not made, at once; one that a cut connection was asked for is looked for',
+    source,
+  },
   { id: 'lease.ends', promise: 'After the task its credential is verified to be gone', source },
   {
     id: 'lease.stuck',

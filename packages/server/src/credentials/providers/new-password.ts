@@ -1,4 +1,6 @@
 import type { Secret } from '../../platform/index.ts';
+import { NotMade } from '../leases/types.ts';
+import { neverReached } from './never-reached.ts';
 
 /** The new password of the user that a provider signs in as: from when it is kept until it is the one in use. */
 export interface NewPassword {
@@ -19,9 +21,24 @@ interface SignIn<T> {
 
 /**
  * Signs in with the password in use. Whoever put a new one in place may have died before or after the other system had it: where the one in use is
- * refused, the new one is tried, and settles it.
+ * refused, the new one is tried, and settles it. Throws `NotMade` where nobody is there: whatever it was for has not begun.
  */
-export async function signIn<T>({ password, newPassword, connect, isRefused, tryOut }: SignIn<T>): Promise<T> {
+export async function signIn<T>(how: SignIn<T>): Promise<T> {
+  try {
+    return await signedIn(how);
+  } catch (cause) {
+    if (!neverReached(cause)) throw cause;
+    const { message, errors: [first] = [] } = cause as Error & { errors?: Error[] };
+    throw new NotMade(
+      'upstream',
+      'provider.unreachable',
+      `Its server can't be reached, and nothing was sent: ${message || first?.message}. Look at the address in the provider's manifest, and whether the server is up.`,
+      { cause },
+    );
+  }
+}
+
+async function signedIn<T>({ password, newPassword, connect, isRefused, tryOut }: SignIn<T>): Promise<T> {
   const used = await password();
   try {
     return await connect(used);

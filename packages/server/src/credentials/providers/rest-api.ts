@@ -8,6 +8,7 @@ import {
   type Secret,
 } from '../../platform/index.ts';
 import { NotMade } from '../leases/types.ts';
+import { neverReached } from './never-reached.ts';
 
 export interface RestAnswer {
   status: number;
@@ -130,9 +131,8 @@ function jsonOf(bytes: Buffer): Json | undefined {
 function neverSent(error: unknown): boolean {
   if (!(error instanceof GatehouseError)) return false;
   if (error.code === 'outbound.url' || error.code === 'outbound.address-refused') return true;
-  const code = (error.cause as { code?: unknown } | undefined)?.code;
   return (
-    typeof code === 'string' && ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'UND_ERR_CONNECT_TIMEOUT'].includes(code)
+    neverReached(error.cause) || (error.cause as { code?: unknown } | undefined)?.code === 'UND_ERR_CONNECT_TIMEOUT'
   );
 }
 
