@@ -1,4 +1,10 @@
-import { type EndedCredentials, endedWords, type PlanChange, type PlanWarning, type ProposedChange } from '@gatehouse/protocol';
+import {
+  type EndedCredentials,
+  endedWords,
+  type PlanChange,
+  type PlanWarning,
+  type ProposedChange,
+} from '@gatehouse/protocol';
 import { clean, type Output } from './output.ts';
 
 const marks = { create: '+', update: '~', delete: '-', unchanged: ' ' } as const;
