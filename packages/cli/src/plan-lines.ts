@@ -1,10 +1,5 @@
-import {
-  type EndedCredentials,
-  endedWords,
-  type PlanChange,
-  type PlanWarning,
-  type ProposedChange,
-} from '@gatehouse/protocol';
+import type { EndedCredentials, PlanChange, PlanWarning, ProposedChange } from '@gatehouse/protocol';
+import { endedWords } from '@gatehouse/protocol/ended-credentials';
 import { clean, type Output } from './output.ts';
 
 const marks = { create: '+', update: '~', delete: '-', unchanged: ' ' } as const;

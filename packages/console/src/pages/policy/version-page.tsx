@@ -1,4 +1,4 @@
-import { endedWords } from '@gatehouse/protocol';
+import { endedWords } from '@gatehouse/protocol/ended-credentials';
 import { Skeleton, TextInput } from '@mantine/core';
 import { IconArrowBackUp } from '@tabler/icons-react';
 import { useMutation, useQuery } from '@tanstack/react-query';
