@@ -33,10 +33,10 @@ export function residualWords(
   ].join(' ');
 }
 
-/** `90 s`, `15 min`, `1 h` */
+/** `90 s`, `15 min`, `2 h`: never less than it is. */
 export function secondsWords(seconds: number): string {
   if (seconds < 120) return `${seconds} s`;
-  return seconds < 7_200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3_600)} h`;
+  return seconds < 7_200 ? `${Math.ceil(seconds / 60)} min` : `${Math.ceil(seconds / 3_600)} h`;
 }
 
 /** What of a credential may still work once somebody ends it, for whoever looks at it or at its provider. */

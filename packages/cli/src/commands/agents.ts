@@ -1,4 +1,5 @@
 import type { AgentView, KillResult, Lifecycle } from '@gatehouse/protocol';
+import { secondsWords } from '@gatehouse/protocol/residual';
 import { takeUpTo } from '../items.ts';
 import { timeOf } from '../output.ts';
 import { operatorOf, type ServerOptions } from '../server-address.ts';
@@ -85,7 +86,7 @@ export const kill: Run<WithReason> = async ({ args: [name = ''], options, out })
         ? 'nothing'
         : result.residualSeconds === null
           ? 'what is open with its credentials, until their provider, once it is back, or who it was opened at ends it'
-          : `credentials already handed out, for ${result.residualSeconds} s`,
+          : `credentials already handed out, for ${secondsWords(result.residualSeconds)} at most`,
     ],
   ]);
 };

@@ -60,12 +60,12 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
                             {column.cell(row)}
                           </Link>
                         ) : (
-                          column.cell(row)
+                          <div>{column.cell(row)}</div>
                         )}
                       </td>
                     ) : (
                       <td key={column.header} className={classesOf(column)} data-label={column.header || undefined}>
-                        {column.cell(row)}
+                        <div>{column.cell(row)}</div>
                       </td>
                     ),
                   )}

@@ -7,6 +7,15 @@ import { shortDigest, shortId } from '../lib/words.ts';
 import classes from './text.module.css';
 
 /** Text that somebody else wrote: whole, never as markup, and with characters that hide made visible. */
+/** In a table. */
+export function Name({ of }: { of: string }) {
+  return (
+    <span className={`gh-name ${of.length > 22 ? '' : 'gh-nowrap'}`} {...(of.length > 22 && { 'data-long': '' })}>
+      {of}
+    </span>
+  );
+}
+
 export function PlainText({ text, mono = false }: { text: string; mono?: boolean }) {
   let at = 0;
   return (

@@ -1,7 +1,7 @@
 import type { ActionSummary } from '@gatehouse/protocol';
 import { StatusBadge, TierBadge } from '../../ui/badge.tsx';
 import type { Column } from '../../ui/data-table.tsx';
-import { ToolName } from '../../ui/text.tsx';
+import { Name, ToolName } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
 import classes from './action-columns.module.css';
 
@@ -9,9 +9,7 @@ import classes from './action-columns.module.css';
 export function actionColumns({ agent }: { agent: boolean }): Column<ActionSummary>[] {
   return [
     { header: 'Action', cell: (action) => <What action={action} />, width: '28%' },
-    ...(agent
-      ? [{ header: 'Agent', cell: (action: ActionSummary) => <span className="gh-nowrap">{action.agent}</span> }]
-      : []),
+    ...(agent ? [{ header: 'Agent', cell: ({ agent: name }: ActionSummary) => name && <Name of={name} /> }] : []),
     { header: 'Tier', cell: ({ decision }) => decision && <TierBadge tier={decision.tier} />, hide: 'medium' },
     { header: 'Status', cell: ({ status }) => <StatusBadge status={status} /> },
     {

@@ -1,4 +1,5 @@
 import type { KillResult } from '@gatehouse/protocol';
+import { secondsWords } from '@gatehouse/protocol/residual';
 import { Button } from '@mantine/core';
 import { IconAlertTriangle, IconCircleCheck } from '@tabler/icons-react';
 import { Link } from '@tanstack/react-router';
@@ -47,7 +48,7 @@ export function KillReport({ result, close }: { result: KillResult; close: () =>
             ? 'nothing: no credential is out in the world'
             : residualSeconds === null
               ? 'what is open with a credential, until its provider, once it is back, or who it was opened at ends it'
-              : `a credential already handed out, for at most ${residualSeconds} s`}
+              : `a credential already handed out, for ${secondsWords(residualSeconds)} at most`}
         </Fact>
       </Facts>
       {residualSeconds !== 0 && (

@@ -12,7 +12,7 @@ import { type Column, DataTable } from '../../ui/data-table.tsx';
 import { Confirm } from '../../ui/dialog.tsx';
 import { notify } from '../../ui/notices.tsx';
 import { Empty } from '../../ui/page.tsx';
-import { PlainText } from '../../ui/text.tsx';
+import { Name, PlainText } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
 import { ConnectAccount } from './connect-account.tsx';
 import { CredentialsPage } from './credentials-page.tsx';
@@ -30,7 +30,7 @@ export function AccountsPage() {
       header: 'Agent',
       cell: ({ agent: name }) => (
         <Link to="/agents/$name/identity" params={{ name }} className="gh-link">
-          {name}
+          <Name of={name} />
         </Link>
       ),
     },

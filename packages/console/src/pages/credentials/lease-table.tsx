@@ -4,6 +4,7 @@ import { type ReactNode, useState } from 'react';
 import { isLive, isOpen, kindWords, purposeWords } from '../../lib/lease-words.ts';
 import { shortId } from '../../lib/words.ts';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
+import { Name } from '../../ui/text.tsx';
 import { TimeLeft, useNow, When } from '../../ui/when.tsx';
 import { EndButton } from './end-lease.tsx';
 import { EndLease } from './end-lease-dialog.tsx';
@@ -47,7 +48,7 @@ function columns(end: (lease: ShownLease) => void, without: LeaseTableProps['wit
       width: '18%',
       cell: ({ kind, provider, purpose, agent, singleUse }) => (
         <>
-          {kindWords(kind?.type)} of <span className="gh-nowrap">{provider}</span>
+          {kindWords(kind?.type)} of <Name of={provider} />
           <small className="gh-quiet gh-break">
             {' '}
             for {purposeWords({ purpose, agent })}
@@ -75,8 +76,8 @@ function Whose({ agent, task }: { agent: string | null; task: string }) {
   return (
     <>
       {agent !== null && (
-        <Link to="/agents/$name" params={{ name: agent }} className="gh-link gh-break">
-          {agent}
+        <Link to="/agents/$name" params={{ name: agent }} className="gh-link">
+          <Name of={agent} />
         </Link>
       )}
       {agent !== null && <br />}

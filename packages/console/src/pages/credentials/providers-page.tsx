@@ -9,7 +9,7 @@ import { kindWords } from '../../lib/lease-words.ts';
 import { Badge, EnvironmentBadge } from '../../ui/badge.tsx';
 import { type Column, DataTable } from '../../ui/data-table.tsx';
 import { Empty } from '../../ui/page.tsx';
-import { Command, PlainText } from '../../ui/text.tsx';
+import { Command, Name, PlainText } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
 import classes from './credentials.module.css';
 import { CredentialsPage } from './credentials-page.tsx';
@@ -45,7 +45,7 @@ export function ProvidersPage() {
 }
 
 const columns: Column<ProviderView>[] = [
-  { header: 'Name', cell: ({ name }) => <span className="gh-nowrap">{name}</span> },
+  { header: 'Name', cell: ({ name }) => <Name of={name} /> },
   {
     header: 'Makes',
     cell: ({ type, life }) => (

@@ -64,7 +64,7 @@ function Secrets() {
         rows={secrets.data?.items}
         rowKey={({ name }) => name}
         columns={[
-          { header: 'Name', cell: ({ name }) => <code>{name}</code> },
+          { header: 'Name', cell: ({ name }) => <code className="gh-break">{name}</code>, width: '18%' },
           { header: 'Sent to', cell: ({ origins }) => <span className="gh-break">{origins.join(', ')}</span> },
           {
             header: 'Used by',

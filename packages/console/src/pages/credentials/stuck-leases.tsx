@@ -4,7 +4,7 @@ import { Link } from '@tanstack/react-router';
 import { stuckLeasesQuery } from '../../api/credential-queries.ts';
 import { kindWords, purposeWords } from '../../lib/lease-words.ts';
 import { EnvironmentBadge } from '../../ui/badge.tsx';
-import { Section } from '../../ui/page.tsx';
+import { Failure, Section } from '../../ui/page.tsx';
 import { Identifier, PlainText } from '../../ui/text.tsx';
 import { When } from '../../ui/when.tsx';
 import classes from './credentials.module.css';
@@ -15,7 +15,15 @@ import { TestProvider } from './test-provider.tsx';
 
 /** What somebody may still hold although it was to be gone, before all else, with what to do about it. */
 export function StuckLeases() {
-  const stuck = useQuery(stuckLeasesQuery).data;
+  const found = useQuery(stuckLeasesQuery);
+  const stuck = found.data;
+  // That nothing is known is not that nothing is stuck.
+  if (found.error && !stuck)
+    return (
+      <Section title="Could not be ended">
+        <Failure error={found.error} retry={() => void found.refetch()} />
+      </Section>
+    );
   if (!stuck?.items.length) return null;
   return (
     <Section title="Could not be ended" count={`${stuck.items.length}${stuck.cursor === null ? '' : ' and more'}`}>

@@ -31,6 +31,12 @@ export function Keeping() {
   return (
     <Section title="Kept and erased">
       <Ask />
+      {[holds, erasures].map(({ error, data, refetch }, index) =>
+        error && !data ? (
+          // biome-ignore lint/suspicious/noArrayIndexKey: there are always these two
+          <Failure key={index} error={error} retry={() => void refetch()} />
+        ) : null,
+      )}
       {open.map((hold) => (
         <Card key={hold.id}>
           <p className={classes.advice}>

@@ -53,8 +53,11 @@ export function LogPage() {
         </p>
         <Command>{commands.verifyLog()}</Command>
         <p className={classes.advice}>
-          Or <Link to="/log/verify">verify receipts and logs in this browser</Link>, also with a page that needs no
-          server.
+          Or{' '}
+          <Link to="/log/verify" className="gh-link">
+            verify receipts and logs in this browser
+          </Link>
+          , also with a page that needs no server.
         </p>
       </Section>
     </Page>

@@ -29,7 +29,7 @@ export function Attention() {
         hue={approvals?.length ? 'amber' : 'gray'}
         count={approvals?.length}
         label="waiting for approval"
-        about={left ? `the first runs out in ${left}` : 'nothing waits'}
+        about={unless(approvals) ?? (left ? `the first runs out in ${left}` : 'nothing waits')}
       />
       <Tile
         link={{ to: '/tools' }}
@@ -37,7 +37,7 @@ export function Attention() {
         hue={held ? 'amber' : 'gray'}
         count={held}
         label={held === 1 ? 'changed definition' : 'changed definitions'}
-        about={held ? 'held back until reviewed' : 'all tools are as approved'}
+        about={unless(held) ?? (held ? 'held back until reviewed' : 'all tools are as approved')}
       />
       <Tile
         link={{ to: '/agents' }}
@@ -45,7 +45,7 @@ export function Attention() {
         hue="gray"
         count={active}
         label={active === 1 ? 'active agent' : 'active agents'}
-        about={tasks === undefined ? '' : plural(tasks, 'running task')}
+        about={unless(tasks) ?? plural(tasks ?? 0, 'running task')}
       />
       <Tile
         link={{ to: '/agents', search: { filter: 'killed' } }}
@@ -53,11 +53,14 @@ export function Attention() {
         hue={killed ? 'red' : 'gray'}
         count={killed}
         label={killed === 1 ? 'killed agent' : 'killed agents'}
-        about={killed ? 'stopped on every replica' : 'none is stopped'}
+        about={unless(killed) ?? (killed ? 'stopped on every replica' : 'none is stopped')}
       />
     </div>
   );
 }
+
+/** What is not known, as long as it isn't, is not nothing. */
+const unless = (known: unknown) => (known === undefined ? 'not known yet' : null);
 
 interface TileProps {
   link: Pick<LinkProps, 'to' | 'search'>;

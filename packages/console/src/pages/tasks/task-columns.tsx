@@ -1,7 +1,7 @@
 import type { Task } from '@gatehouse/protocol';
 import { EnvironmentBadge, TaskBadge } from '../../ui/badge.tsx';
 import type { Column } from '../../ui/data-table.tsx';
-import { PlainText } from '../../ui/text.tsx';
+import { Name, PlainText } from '../../ui/text.tsx';
 import { TimeLeft, When } from '../../ui/when.tsx';
 import classes from './tasks.module.css';
 
@@ -16,7 +16,7 @@ export function taskColumns({ agent, now }: { agent: boolean; now: number }): Co
       ),
       width: '38%',
     },
-    ...(agent ? [{ header: 'Agent', cell: (task: Task) => <span className="gh-nowrap">{task.agent}</span> }] : []),
+    ...(agent ? [{ header: 'Agent', cell: (task: Task) => <Name of={task.agent} /> }] : []),
     { header: 'Template', cell: ({ template }) => <code className="gh-nowrap">{template}</code> },
     { header: 'Environment', cell: ({ environment }) => <EnvironmentBadge name={environment} />, hide: 'medium' },
     { header: 'State', cell: (task) => <TaskBadge task={task} now={now} /> },
