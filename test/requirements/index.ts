@@ -14,7 +14,7 @@ import { exported } from './export.ts';
 import { federation } from './federation.ts';
 import { gate } from './gate.ts';
 import { keys } from './keys.ts';
-import { laws } from './laws.ts';
+import { laws } from './laws/index.ts';
 import { leases } from './leases.ts';
 import { log } from './log.ts';
 import { oauth } from './oauth.ts';
