@@ -309,6 +309,18 @@ describe('credentials, in the console', { skip }, () => {
       .getByText(/can’t be taken back: works until/)
       .waitFor();
     await page.getByTitle('1 credentials that could not be ended').waitFor();
+    await page.route('**/api/v1/status', async (route) => {
+      const problem = { what: 'credentials', words: '1 credential of orders-db could not be ended', page: '/leases' };
+      const response = await route.fetch();
+      await route.fulfill({ json: { ...(await response.json()), health: { state: 'ailing', problems: [problem] } } });
+    });
+    await goTo(page, '/');
+    const health = page.getByRole('region', { name: 'Gatehouse works, and this needs somebody' });
+    await health.getByText('1 credential of orders-db could not be ended').waitFor();
+    await health.getByRole('link', { name: 'Stuck credentials' }).click();
+    await page.waitForURL('**/leases?state=stuck');
+    await page.goto(`${workspace.url}/credentials`);
+    await page.waitForURL('**/leases');
     await page.context().close();
 
     await auditPages({

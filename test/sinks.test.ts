@@ -115,6 +115,7 @@ describe('sinks of a running server', () => {
     assert.ok(events().some(({ metadata }) => metadata.uid === again.id));
   });
 
+  /** @proves status.health */
   test('the command line lists, shows, tests, pauses, resumes and replays', async (context) => {
     const env = { GATEHOUSE_URL: workspace.url, GATEHOUSE_DATA_DIR: workspace.dataDir };
     const { run } = createCli(scratch(context), env);
@@ -143,6 +144,12 @@ describe('sinks of a running server', () => {
     const failed = await run('sinks', 'test', 'siem');
     assert.equal(failed.code, 2);
     assert.match(failed.stdout, /answered 503: later/);
+    await workspace.operator('POST /people/signin-links', { body: { email: 'owner@example.test' } });
+    const verdict = async () => (await workspace.operator('GET /status')).health.state;
+    while ((await verdict()) === 'well') await new Promise((resolve) => setTimeout(resolve, 50));
+    const status = await run('status');
+    assert.equal(status.code, 1, status.stderr);
+    assert.match(status.stdout, /works, and needs somebody\n {2}The sink siem is failing: .*503/);
     receiver.behave = (_, answer) => answer.writeHead(200).end();
   });
 

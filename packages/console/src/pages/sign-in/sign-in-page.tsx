@@ -5,7 +5,6 @@ import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { type FormEvent, useEffect, useState } from 'react';
 import { call } from '../../api/client.ts';
-import { enrolPasskey, signInWithPasskey } from '../../api/passkeys.ts';
 import { ApiError } from '../../api/problem.ts';
 import { sessionQuery } from '../../api/queries.ts';
 import { commands } from '../../lib/commands.ts';
@@ -96,6 +95,9 @@ function LinkStep({ token, onDone }: { token: string; onDone: (step: Step) => vo
   );
 }
 
+/** Most of what it brings is for those who are signed in. */
+const passkeys = () => import('../../api/passkeys.ts');
+
 interface PasskeyStepProps {
   email: string | undefined;
   signedIn: SessionView | undefined;
@@ -103,7 +105,7 @@ interface PasskeyStepProps {
 }
 
 function PasskeyStep({ email, signedIn, onDone }: PasskeyStepProps) {
-  const signIn = useMutation({ mutationFn: signInWithPasskey, onSuccess: onDone });
+  const signIn = useMutation({ mutationFn: async () => (await passkeys()).signInWithPasskey(), onSuccess: onDone });
   return (
     <>
       <p className={classes.lead}>
@@ -171,7 +173,7 @@ function CompanyButtons() {
 
 function EnrolStep({ session, onDone }: { session: SessionView; onDone: (session: SessionView) => void }) {
   const [name, setName] = useState(thisDevice);
-  const enrol = useMutation({ mutationFn: () => enrolPasskey(name.trim()), onSuccess: onDone });
+  const enrol = useMutation({ mutationFn: async () => (await passkeys()).enrolPasskey(name.trim()), onSuccess: onDone });
   const stale = enrol.error instanceof ApiError && enrol.error.status === 401;
   const submit = (event: FormEvent) => {
     event.preventDefault();
