@@ -94,6 +94,7 @@ export {
   type SecondYesReport,
   type SecondYesSaid,
   secondYesIn,
+  secondYesLines,
 } from './second-yes.ts';
 export { type Sha256, sha256 } from './sha256.ts';
 export { fetchSource } from './sources.ts';

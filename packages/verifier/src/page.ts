@@ -7,6 +7,7 @@ import { type Policy, parsePolicy, quorumOf } from './policy.ts';
 import { type PublishedReport, verifyPublished } from './published.ts';
 import { parseReceiptFile, verifyReceiptFile } from './receipt-file.ts';
 import { type Removal, removalsInWords, verifyTogether } from './removals.ts';
+import { countSecondYeses, createSecondYesReader, type SecondYesReader, secondYesLines } from './second-yes.ts';
 import { fetchSource } from './sources.ts';
 
 export type PageOptions = {
@@ -19,6 +20,8 @@ interface Found {
   named: NamedLog[];
   here: NamedLog[];
   areIntact: boolean;
+  /** By log. */
+  yeses: Map<string, SecondYesReader>;
 }
 
 const MAX_FILES = 200_000;
@@ -106,12 +109,17 @@ export function mountVerifier(root: HTMLElement, { keys = '', address = '' }: Pa
 
   /** All of one place: what one of them names is to be among the others. */
   async function logs(places: readonly [string, TileSource][]): Promise<void> {
-    const found: Found = { named: [], here: [], areIntact: true };
+    const found: Found = { named: [], here: [], areIntact: true, yeses: new Map() };
     const kept = checkpointField.value().trimStart();
     const begun = await Promise.all(places.map(([what, source]) => begin(what, source, { kept, found })));
     const opened = begun.filter((each) => each !== undefined);
     for (const [at, report] of (await verifyTogether(opened.map(({ verify }) => verify))).entries())
       opened[at]?.tell(report);
+    if (found.areIntact) {
+      const count = await countSecondYeses([...found.yeses.values()], { isWhole: found.yeses.size > 1 });
+      for (const line of secondYesLines(count)) say(true, line);
+      for (const fault of count.faults) say(false, `a second person’s yes: ${fault}`);
+    }
     const absent = absentLog({
       checkpoints: kept === '' ? [] : [kept],
       named: found.areIntact ? found.named : [],
@@ -132,12 +140,17 @@ export function mountVerifier(root: HTMLElement, { keys = '', address = '' }: Pa
 
       async function verify(removals: readonly Removal[]): Promise<PublishedReport | { ok: false; unread: string }> {
         const running = say(null, what);
+        const yes = createSecondYesReader();
+        found.yeses.set(origin, yes);
         try {
           return await verifyPublished({
             ...{ source, vkey: vkey as string, removals },
             checkpoints: kept.startsWith(`${origin}\n`) ? [kept] : [],
             ...(policy && { policy }),
-            onEntry: (entry) => void found.named.push(...logsNamedIn(entry)),
+            onEntry(entry) {
+              found.named.push(...logsNamedIn(entry));
+              yes.note(entry);
+            },
             onProgress: ({ verified, total }) => {
               running.lastChild?.replaceWith(` ${what}: ${verified} of ${total} records`);
             },

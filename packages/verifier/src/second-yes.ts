@@ -134,6 +134,20 @@ export async function countSecondYeses(
   return count;
 }
 
+/** What was found that is as it should be, in words. */
+export function secondYesLines({ proven, elsewhere, unsigned }: SecondYesCount): string[] {
+  const times = (number: number) => `${number} ${number === 1 ? 'time' : 'times'}`;
+  return [
+    ...(proven > 0
+      ? [`${times(proven)} a second person agreed: each yes is signed by a passkey that the log gives that person`]
+      : []),
+    ...(elsewhere > 0
+      ? [`${times(elsewhere)} a second person’s passkey signed; whose it is stands in what was not read`]
+      : []),
+    ...(unsigned > 0 ? [`${times(unsigned)} two people did something before their passkeys signed it`] : []),
+  ];
+}
+
 export const notEnrolled = ({ person }: Pick<SecondYesSaid, 'person'>) =>
   `no record says that the passkey is ${person}’s`;
 

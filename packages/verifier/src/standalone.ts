@@ -11,6 +11,7 @@ import { type Policy, parsePolicy, quorumOf } from './policy.ts';
 import { type PublishedReport, verifyPublished } from './published.ts';
 import { parseReceiptFile, verifyReceiptFile } from './receipt-file.ts';
 import { type Removal, removalsInWords, verifyTogether } from './removals.ts';
+import { countSecondYeses, createSecondYesReader, type SecondYesReader, secondYesLines } from './second-yes.ts';
 import { fetchSource } from './sources.ts';
 
 export * from './index.ts';
@@ -68,6 +69,7 @@ async function main(args: readonly string[]): Promise<number> {
   let ok = true;
   const named: NamedLog[] = [];
   const here: NamedLog[] = [];
+  const yeses = new Map<string, SecondYesReader>();
   const logs: { origin: string; vkey: string; verify: (removals: readonly Removal[]) => Promise<PublishedReport> }[] =
     [];
   for (const place of places) {
@@ -87,15 +89,21 @@ async function main(args: readonly string[]): Promise<number> {
     const origin = note.split('\n', 1)[0] ?? '';
     const vkey = keys.find((key) => key.startsWith(`${origin}+`));
     if (vkey === undefined) throw new Error(`give the key of the log "${origin}" with --key`);
-    const verify = (removals: readonly Removal[]) =>
-      verifyPublished({
+    const verify = (removals: readonly Removal[]) => {
+      // It may be read again for what another says was removed.
+      yeses.set(origin, createSecondYesReader());
+      return verifyPublished({
         ...{ source, vkey, removals, sha256: nodeSha256 },
         checkpoints: checkpoints.filter((each) => each.startsWith(`${origin}\n`)),
         ...(policy && { policy }),
         ...(from !== undefined && { from }),
         ...(to !== undefined && { to }),
-        onEntry: (entry) => void named.push(...logsNamedIn(entry)),
+        onEntry(entry) {
+          named.push(...logsNamedIn(entry));
+          yeses.get(origin)?.note(entry);
+        },
       });
+    };
     logs.push({ origin, vkey, verify });
   }
   for (const [at, report] of (await verifyTogether(logs.map(({ verify }) => verify))).entries()) {
@@ -111,6 +119,13 @@ async function main(args: readonly string[]): Promise<number> {
       say(false, `${origin}: ${kind}: ${detail}${where}`);
     }
     ok &&= report.ok;
+  }
+  if (ok && yeses.size > 0) {
+    const isWhole = yeses.size > 1 && from === undefined && to === undefined;
+    const count = await countSecondYeses([...yeses.values()], { isWhole });
+    for (const line of secondYesLines(count)) say(true, line);
+    for (const fault of count.faults) say(false, `a second person’s yes: ${fault}`);
+    ok = count.faults.length === 0;
   }
   const absent = absentLog({ checkpoints, named: ok ? named : [], here });
   if (absent !== null) say(false, `log-missing: ${absent}`);

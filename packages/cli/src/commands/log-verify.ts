@@ -1,14 +1,6 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
-import type {
-  Fault,
-  NamedLog,
-  Policy,
-  PublishedReport,
-  Removal,
-  SecondYesCount,
-  SecondYesReader,
-} from '@gatehouse/verifier';
+import type { Fault, NamedLog, Policy, PublishedReport, Removal, SecondYesReader } from '@gatehouse/verifier';
 import { exitCodes } from '../exit-codes.ts';
 import { CliFailure } from '../failure.ts';
 import { clean, type Output } from '../output.ts';
@@ -99,12 +91,14 @@ export const verify: Run<Options> = async ({ args: [place], options, out }) => {
   const ok = secondYes?.faults.length === 0;
   if (out.json) out.printJson({ ok, logs: results, secondYes });
   else {
-    const { removalsInWords } = await import('@gatehouse/verifier');
+    const { removalsInWords, secondYesLines } = await import('@gatehouse/verifier');
     for (const each of results) {
       print(each, out);
       for (const line of removalsInWords(each.log, each)) out.print(`  ${out.style('dim', clean(line))}`);
     }
-    if (secondYes) printSecondYes(secondYes, out);
+    for (const fault of secondYes?.faults ?? [])
+      out.print(`${out.style('red', 'Broken')}: a second person’s yes: ${clean(fault)}`);
+    for (const line of secondYes ? secondYesLines(secondYes) : []) out.print(`  ${out.style('dim', line)}`);
   }
   if (results.length === 0) out.note('Nothing was ever signed: there is no log.');
   return ok ? exitCodes.ok : exitCodes.failed;
@@ -187,18 +181,6 @@ function print({ log, ok, size, verified, witnessedBy, fault }: Verified, out: O
   out.print(
     `${out.style('green', 'Intact')}: ${which} of ${clean(log)}; the tree recomputed from them is the one that was signed${by}.`,
   );
-}
-
-function printSecondYes({ proven, elsewhere, unsigned, faults }: SecondYesCount, out: Output): void {
-  for (const fault of faults) out.print(`${out.style('red', 'Broken')}: a second person’s yes: ${clean(fault)}`);
-  const times = (number: number) => `${number} ${number === 1 ? 'time' : 'times'}`;
-  const lines = [
-    proven > 0 &&
-      `${times(proven)} a second person agreed: each yes is signed by a passkey that the log gives that person`,
-    elsewhere > 0 && `${times(elsewhere)} a second person’s passkey signed; whose it is stands in what was not read`,
-    unsigned > 0 && `${times(unsigned)} two people did something before their passkeys signed it`,
-  ];
-  for (const line of lines) if (line) out.print(`  ${out.style('dim', line)}`);
 }
 
 /** On a terminal: how far it is, how fast, and when it will have ended. */
