@@ -173,7 +173,10 @@ function CompanyButtons() {
 
 function EnrolStep({ session, onDone }: { session: SessionView; onDone: (session: SessionView) => void }) {
   const [name, setName] = useState(thisDevice);
-  const enrol = useMutation({ mutationFn: async () => (await passkeys()).enrolPasskey(name.trim()), onSuccess: onDone });
+  const enrol = useMutation({
+    mutationFn: async () => (await passkeys()).enrolPasskey(name.trim()),
+    onSuccess: onDone,
+  });
   const stale = enrol.error instanceof ApiError && enrol.error.status === 401;
   const submit = (event: FormEvent) => {
     event.preventDefault();
