@@ -79,6 +79,8 @@ export interface ProviderAbilities {
   maxResidualSeconds: number | null;
   /** Nothing there ends one by itself when its time is over: while Gatehouse is away it works on. */
   endsOnlyByGatehouse?: boolean;
+  /** It ends there by itself, but so long after its time at most: while Gatehouse or its provider is away it works on until then. */
+  pastItsTimeSeconds?: number;
   /** It works for so long at least, however short a time was asked for. */
   leastSeconds?: number;
   /** What was opened with it goes on past its time, until whoever it was opened at ends it. */

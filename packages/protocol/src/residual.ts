@@ -17,6 +17,7 @@ export function residualWords(
     isStored,
     endsOnlyByGatehouse,
     sessionsOutlive,
+    pastItsTimeSeconds,
     leastSeconds = 0,
   }: ProviderAbilities,
   seconds: number,
@@ -30,6 +31,11 @@ export function residualWords(
     `It ends with its task, by a kill, or when it is revoked${most > 0 ? `, and may work for up to ${most} s after that` : ''}.`,
     ...(canEndSessions ? [] : ['What was opened with it before stays open.']),
     ...(endsOnlyByGatehouse ? ['Only Gatehouse ends it: while that is away it works on past its time.'] : []),
+    ...(pastItsTimeSeconds === undefined
+      ? []
+      : [
+          `While Gatehouse or its provider is away it works for up to ${secondsWords(pastItsTimeSeconds)} past its time.`,
+        ]),
   ].join(' ');
 }
 

@@ -15,6 +15,7 @@ test('whoever lets a credential out is told for how long it works on, whatever i
   assert.match(words({ maxResidualSeconds: null }), /up to 300 s after that/);
   assert.match(words({ canEndSessions: false }), /What was opened with it before stays open\.$/);
   assert.match(words({ endsOnlyByGatehouse: true }), /works on past its time/);
+  assert.match(words({ pastItsTimeSeconds: 86_400 }), /is away it works for up to 24 h past its time\.$/);
   const lasting = { canRevoke: false, maxResidualSeconds: null };
   assert.match(words(lasting), /can't be taken back: it works until it expires, 300 s at most, also after a kill/);
   assert.match(words({ ...lasting, sessionsOutlive: true }), /Sessions that were opened with it go on after that\.$/);

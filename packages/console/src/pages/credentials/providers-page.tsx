@@ -93,6 +93,11 @@ export function Abilities({ of }: { of: ProviderAbilities }) {
   ];
   if (of.endsOnlyByGatehouse)
     lines.push([false, 'nothing there ends one when its time is over: while Gatehouse is away it works on']);
+  if (of.pastItsTimeSeconds !== undefined)
+    lines.push([
+      false,
+      `ends there up to ${secondsWords(of.pastItsTimeSeconds)} after its time: while Gatehouse or it is away one works on until then`,
+    ]);
   return (
     <ul className={classes.abilities}>
       {lines.map(([yes, line]) => (

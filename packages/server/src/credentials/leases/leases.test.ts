@@ -117,6 +117,21 @@ onEachDatabase('leases', (database) => {
     await assert.rejects(leases.issue({ ...direct, ttlSeconds: 77 }, []), { code: 'credential.limit' });
   });
 
+  /** @proves lease.residual */
+  test('what its provider ends later than it was asked to is counted until then, also where the answer was lost', async () => {
+    const { request, task } = await agent();
+    Object.assign(fake.provider, { worksUntil: (at: number) => at + 3_600_000 });
+    const brief = { ...request, ttlSeconds: 60 };
+    const { lease } = await leases.issue(brief, []);
+    assert.equal((await leases.get(lease.id)).worksUntil, lease.expiresAt + 3_600_000);
+    fake.trouble.create = 'after';
+    await assert.rejects(leases.issue({ ...brief, purpose: 'server:other' }, []), { code: 'lease.provider' });
+    fake.trouble.away = true;
+    await leases.end(lease.id, 'person:security@example.test', 'odd');
+    const ids = (await leases.list({ task, limit: 10 })).leases.map(({ id }) => id);
+    assert.deepEqual(await leases.settled({ ids }, 0), { open: 2, residualSeconds: 3_660 });
+  });
+
   test('a key under which nothing was made is free again', async () => {
     const { request } = await agent();
     fake.trouble.create = 'before';

@@ -165,7 +165,10 @@ export function createMaking({
     const id = newId('lse', now);
     const { maxResidualSeconds, leastSeconds } = provider.abilities;
     // Until it is known: as long as what is made at the last moment works.
-    const least = now + leaseLimits.createMs + (leastSeconds ?? 0) * 1_000;
+    const least = Math.max(
+      leastSeconds === undefined ? 0 : now + leaseLimits.createMs + leastSeconds * 1_000,
+      provider.worksUntil?.(lifetime.expiresAt) ?? 0,
+    );
     const intended: LeaseRow = {
       id,
       provider: wanted.provider,
@@ -185,7 +188,7 @@ export function createMaking({
       created_at: null,
       active_at: null,
       expires_at: lifetime.expiresAt,
-      works_until: leastSeconds !== undefined && least > lifetime.expiresAt ? least : null,
+      works_until: least > lifetime.expiresAt ? least : null,
       revoking_at: null,
       revoked_at: null,
       reason: null,

@@ -71,6 +71,8 @@ export interface Provider {
   /** `revoke` finds what it made by its name alone, and ends all of it. */
   readonly findsByName?: true;
   create(order: Order, signal: AbortSignal): Promise<Made>;
+  /** Where it gives no end as early as it is asked for: until when what it makes then works. */
+  worksUntil?(expiresAt: number): number;
   /** Where it can let one live longer: until then, or until the earlier time that it gives. Never makes one that is gone. */
   renew?(left: Left, expiresAt: number, signal: AbortSignal): Promise<{ expiresAt?: number }>;
   /**

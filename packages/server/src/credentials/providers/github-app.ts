@@ -14,7 +14,10 @@ import type { ProviderTools } from './index.ts';
 import { createRestApi, failureFor, type RestAnswer, said } from './rest-api.ts';
 
 /** A clone that is under way when its token ends goes on to its end: GitHub looks at a token once for each request. */
-const ABILITIES: ProviderAbilities = { canNarrow: true, canRevoke: true, canEndSessions: false, maxResidualSeconds: 0 };
+const ABILITIES: ProviderAbilities = {
+  ...{ canNarrow: true, canRevoke: true, canEndSessions: false, maxResidualSeconds: 0 },
+  pastItsTimeSeconds: 3_600,
+};
 /** GitHub gives each token an hour, whatever is asked for. */
 const TOKEN_LIVES_MS = 60 * 60_000;
 /** Between two clocks. */
@@ -108,7 +111,9 @@ export function openGitHubAppProvider(
   return {
     abilities: ABILITIES,
 
-    async create({ scope, expiresAt }: Order, signal): Promise<Made> {
+    worksUntil: (expiresAt) => Math.max(expiresAt, clock.now() + TOKEN_LIVES_MS + SKEW_MS),
+
+    async create({ scope }: Order, signal): Promise<Made> {
       const wanted = scope as unknown as Required<GitHubScope>;
       const answer = await api.call('POST', `${installation}/access_tokens`, await appToken(), {
         body: { repositories: wanted.repositories, permissions: wanted.permissions },
@@ -132,7 +137,7 @@ export function openGitHubAppProvider(
       return {
         credential: { token },
         revocation: { token: body.token },
-        ...(end < expiresAt && { expiresAt: end }),
+        ...(!Number.isNaN(end) && { expiresAt: end }),
       };
     },
 

@@ -70,6 +70,7 @@ describe('project access tokens of GitLab', () => {
     const [there] = gitlab.living();
     assert.equal(there?.name, asked.name);
     const ends = Date.parse(there?.expires_at ?? '');
+    assert.equal(provider.worksUntil?.(asked.expiresAt), ends, 'so long it works where nobody can end it');
     assert.ok(ends >= asked.expiresAt && ends < asked.expiresAt + 86_400_000);
     await provider.revoke(left(asked, made.revocation), signal());
     assert.equal(await call(token, 'GET', '/repository/files/README.md'), 401);

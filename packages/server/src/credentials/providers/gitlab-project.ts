@@ -5,7 +5,10 @@ import type { ProviderTools } from './index.ts';
 import { createRestApi, failureFor, type RestAnswer, said } from './rest-api.ts';
 
 /** A clone that is under way when its token ends goes on to its end. */
-const ABILITIES: ProviderAbilities = { canNarrow: true, canRevoke: true, canEndSessions: false, maxResidualSeconds: 0 };
+const ABILITIES: ProviderAbilities = {
+  ...{ canNarrow: true, canRevoke: true, canEndSessions: false, maxResidualSeconds: 0 },
+  pastItsTimeSeconds: 86_400,
+};
 const DAY_MS = 86_400_000;
 /** A project with more tokens than this has another problem. */
 const MOST_PAGES = 50;
@@ -59,6 +62,7 @@ export function openGitLabProjectProvider(
   return {
     abilities: ABILITIES,
     findsByName: true,
+    worksUntil: midnightAfter,
 
     async create({ name, scope, expiresAt }: Order, signal): Promise<Made> {
       const wanted = scope as unknown as Required<GitLabScope>;
@@ -68,7 +72,7 @@ export function openGitLabProjectProvider(
           name,
           scopes: wanted.scopes,
           access_level: gitlabLevels[wanted.accessLevel],
-          expires_at: new Date(Math.ceil(expiresAt / DAY_MS) * DAY_MS).toISOString().slice(0, 10),
+          expires_at: new Date(midnightAfter(expiresAt)).toISOString().slice(0, 10),
         },
         signal,
       });
@@ -104,6 +108,8 @@ export function openGitLabProjectProvider(
     close: async () => undefined,
   };
 }
+
+const midnightAfter = (at: number): number => Math.ceil(at / DAY_MS) * DAY_MS;
 
 function refusal(answer: RestAnswer, what: string): GatehouseError {
   const Failure = failureFor(answer, isOfGitLab);

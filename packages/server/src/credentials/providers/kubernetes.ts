@@ -18,7 +18,7 @@ export function openKubernetesProvider(
   { clock, outbound, openSecret }: Pick<ProviderTools, 'clock' | 'outbound' | 'openSecret'>,
 ): Provider {
   const abilities: ProviderAbilities = {
-    ...{ canNarrow: true, canRevoke: true, canEndSessions: false },
+    ...{ canNarrow: true, canRevoke: true, canEndSessions: false, pastItsTimeSeconds: LEAST_SECONDS },
     // Whoever else it is for verifies its signature, and asks nobody.
     maxResidualSeconds: settings.audiences ? null : SERVER_CACHE_SECONDS,
   };
@@ -48,6 +48,7 @@ export function openKubernetesProvider(
 
   return {
     abilities,
+    worksUntil: (expiresAt) => Math.max(expiresAt, clock.now() + LEAST_SECONDS * 1_000),
 
     async create({ name, lease, agent, task, scope, expiresAt }: Order, signal): Promise<Made> {
       const { namespace, account, audiences } = wantedOf(scope as KubernetesScope);

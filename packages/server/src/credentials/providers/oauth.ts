@@ -58,7 +58,7 @@ export function openOAuthProvider(
           ...{ token: canRevoke ? got.token.reveal() : null, expiresAt: got.expiresAt },
           source: got.source as unknown as Json,
         },
-        ...(got.expiresAt < expiresAt && { expiresAt: got.expiresAt }),
+        expiresAt: got.expiresAt,
       };
     },
 
