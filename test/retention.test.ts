@@ -136,11 +136,19 @@ describe('records that are removed by class, as others see it', () => {
     if (!browser) return t.skip('Chromium is missing: see above');
     const trial = async () => (await workspace.operator('GET /retention')).classes.find(({ name }) => name === 'trial');
     const { open, signIn } = visitors(browser, () => workspace);
-    for (const email of ['owner@example.test', 'security@example.test']) {
+    const people = await Promise.all(
+      ['owner@example.test', 'security@example.test'].map(async (email) => {
+        const opened = await open();
+        await signIn(opened.page, email);
+        return { email, ...opened };
+      }),
+    );
+    // Whose passkey the host's token has let in is no second person for a week.
+    ahead += 8 * DAY_MS;
+    for (const { email, page, faults } of people) {
       assert.equal((await trial())?.belowMinimum?.agreed, false);
-      const { page, faults } = await open();
-      await signIn(page, email);
       await page.goto(`${workspace.url}/log`);
+      await page.getByRole('button', { name: 'Sign in with a passkey' }).click();
       await page.getByText('Kept for how long').waitFor();
       await page.getByText('tools shop/get_order').waitFor();
       await page
