@@ -78,6 +78,9 @@ describe('a second person’s yes in a record', () => {
       'about something else': { changes: ['lease lse_2 is GIVEN UP', `second yes ${canonicalJson(good)}`] },
     }))
       assert.notEqual(await problem(recordOf(good, more)), null, why);
+    const named = evidenceOf({ ...statement, reason: 'as of lse_1 they say' });
+    const other = { changes: ['lease lse_2 is GIVEN UP', `second yes ${canonicalJson(named)}`] };
+    assert.match((await problem(recordOf(named, other))) ?? '', /about something else/);
     const own = evidenceOf({ ...statement, askedBy: `person:${AGREES}` });
     assert.match((await problem(recordOf(own))) ?? '', /whoever asked has agreed/);
     for (const line of ['second yes {', 'second yes {}', 'second yes {"statement":null}', `second yes {"v":1, "v":1}`])

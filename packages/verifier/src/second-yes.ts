@@ -71,8 +71,8 @@ async function verified(record: Logged, text: string): Promise<SecondYesSaid> {
     throw new Broken('record', 'the yes is to something else');
   if (record.actor_chain[0]?.sub !== `person:${person}`) throw new Broken('record', 'the yes is of another person');
   if (askedBy === `person:${person}`) throw new Broken('record', 'whoever asked has agreed');
-  // Beside it the record says in words to what it was said.
-  if (!record.changes.some((line) => line.split(/[\s:,]+/).includes(id)))
+  // Beside it the record says in words to what it was said; what people have written in the yes itself says nothing of that.
+  if (!record.changes.some((line) => !line.startsWith(LINE) && line.split(/[\s:,]+/).includes(id)))
     throw new Broken('subject', 'the record is about something else');
   await requireSigned(evidence, sha256(encoder.encode(canonicalJson({ v: 1, secondYes: statement, nonce }))));
   return { act, id, person, askedBy, passkey, time: record.time, key: digestOf(publicKey) };

@@ -115,6 +115,12 @@ export const restore: Run<RestoreOptions> = async ({ args: [file = ''], options,
       'X.509 authorities',
       restored.keptAuthorities ? 'kept, because their root is held elsewhere: import a new intermediate' : null,
     ],
+    [
+      'Keys that others trust',
+      restored.trustedElsewhere.length > 0
+        ? `${restored.trustedElsewhere.join(', ')}: as the original has them. To try a copy, keep it from these systems, or first: gatehouse keys rotate KEY --compromised`
+        : null,
+    ],
   ]);
   if (restored.keyFiles.length === 0)
     out.note('Start the server with the --key-encryption that was given here: the data directory has no key of it.');

@@ -12,6 +12,31 @@ const nobody = async () => {
 };
 
 onEachDatabase('leases of a restored workspace', (database) => {
+  test('keep the keys that other systems were told to trust, and it is said which', async () => {
+    const { house } = await openDesk({ database: await database() });
+    try {
+      const key = {
+        algorithm: 'ES256',
+        public_jwk: '{}',
+        sealed_private: Uint8Array.of(1),
+        state: 'active',
+        created_at: 0,
+      };
+      const purposes = ['ssh-ca', 'x509-clouds', 'jwt-svid'] as const;
+      for (const purpose of purposes)
+        await house.storage.db
+          .insertInto('signing_keys')
+          .values({ ...key, kid: `restored-${purpose}`, purpose })
+          .execute();
+      const { trustedElsewhere } = await settleRestored(house, { by: 'operator', keepsActive: false });
+      assert.deepEqual(trustedElsewhere, ['ssh-ca', 'x509-clouds']);
+      const [settled] = await house.records('workspace.settle');
+      assert.ok(settled?.changes.some((line) => line.endsWith(': ssh-ca, x509-clouds')));
+    } finally {
+      await house.close();
+    }
+  });
+
   /** @proves lease.restored */
   test('are the original’s: nothing is ended before it is said that this replaces it, and then everything is', async () => {
     const { house } = await openDesk({ database: await database() });

@@ -107,6 +107,9 @@ const LEFT_TO_THE_ORIGINAL =
 /** Registered clients stay, and so do the ids that were used: forgotten, they could be used again. */
 const KEPT_ARTIFACTS = ['Client', 'ReplayDetection'];
 
+/** Clouds, services and hosts were told of these by people: who recovers from a loss goes on with them, who tries a copy is told. */
+const TRUSTED_ELSEWHERE: SigningKeyPurpose[] = ['identity-token', 'signed-token', 'ssh-ca', 'x509-clouds'];
+
 export interface Settled {
   agents: number;
   suspended: number;
@@ -126,6 +129,8 @@ export interface Settled {
   signingKeys: number;
   /** The X.509 root is held elsewhere, so that no new authority could be made. */
   keptAuthorities: boolean;
+  /** Purposes of keys that other systems were told to trust. They stay, so that these need not be told anew. */
+  trustedElsewhere: string[];
 }
 
 /** Ends all that was given out before (laws 5 and 6): each step is recorded in the transaction that makes it. */
@@ -218,6 +223,7 @@ export async function settleRestored(
       leases: Number(leases.numUpdatedRows),
       signingKeys: keys.destroyed,
       keptAuthorities: keys.keptAuthorities,
+      trustedElsewhere: keys.trustedElsewhere,
     };
     await recordChange(transaction, {
       operation: 'workspace.settle',
@@ -230,6 +236,9 @@ export async function settleRestored(
         `${settled.signingKeys} signing keys destroyed`,
         `${settled.leases} credentials left to the workspace that issued them`,
         ...(settled.keptAuthorities ? ['X.509 authorities kept: their root is held elsewhere'] : []),
+        ...(settled.trustedElsewhere.length > 0
+          ? [`keys kept that other systems trust, as the original has them: ${settled.trustedElsewhere.join(', ')}`]
+          : []),
       ],
     });
     return settled;
@@ -259,7 +268,18 @@ async function destroySigningKeys(transaction: DatabaseTransaction) {
     .deleteFrom('signing_keys')
     .where('purpose', 'in', purposes)
     .executeTakeFirst();
-  return { destroyed: Number(numDeletedRows), keptAuthorities: external !== undefined };
+  const kept = await transaction
+    .selectFrom('signing_keys')
+    .select('purpose')
+    .distinct()
+    .where('purpose', 'in', TRUSTED_ELSEWHERE)
+    .orderBy('purpose')
+    .execute();
+  return {
+    destroyed: Number(numDeletedRows),
+    keptAuthorities: external !== undefined,
+    trustedElsewhere: kept.map(({ purpose }) => purpose),
+  };
 }
 
 async function empty(transaction: DatabaseTransaction, table: string): Promise<number> {
