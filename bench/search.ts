@@ -153,7 +153,7 @@ async function benchSearch(kind: Kind, records: number, rounds: number, director
   const storage = await openStorage({ database, dataDir, log: createLog('error'), clock: systemClock });
   const index = server ? await openPostgresIndex(database) : openSqliteIndex(dataDir);
   try {
-    if (server) await queryOnce(database, 'drop index search_terms');
+    if (server) await queryOnce(database, 'drop index search_entries_terms');
     await fill(index, records);
     if (server)
       await queryOnce(
@@ -161,7 +161,7 @@ async function benchSearch(kind: Kind, records: number, rounds: number, director
         'set statement_timeout = 0',
         "set maintenance_work_mem = '1GB'",
         INVERTED,
-        'vacuum analyze search_documents',
+        'vacuum analyze search_entries',
       );
     const rows: Row[] = [];
     for (const [search, query] of searches) {
@@ -221,7 +221,8 @@ async function fill(index: SearchIndex, records: number): Promise<void> {
 }
 
 /** As the migration makes it, and built at the end: kept while ten million documents are added it takes hours, which is not what is measured. */
-const INVERTED = 'create index search_terms on search_documents using gin (terms) with (gin_pending_list_limit = 512)';
+const INVERTED =
+  'create index search_entries_terms on search_entries using gin (terms) with (gin_pending_list_limit = 512)';
 
 async function queryOnce(url: string, ...statements: string[]): Promise<void> {
   const { postgresClient } = await import('../packages/server/src/storage/index.ts');

@@ -28,7 +28,7 @@ export async function openPostgresIndex(url: string, rare = RARE): Promise<Searc
   let names = new Map<number, string>();
 
   async function readNames(client: Client): Promise<Map<string, number>> {
-    const { rows } = await client.query<{ n: number; id: string }>('select n, id from search_logs');
+    const { rows } = await client.query<{ n: number; id: string }>('select n, id from search_marks');
     names = new Map(rows.map(({ n, id }) => [n, id]));
     return new Map(rows.map(({ n, id }) => [id, n]));
   }
@@ -37,14 +37,14 @@ export async function openPostgresIndex(url: string, rare = RARE): Promise<Searc
     async newest() {
       const { rows } = await reads.query<{ id: number }>({
         name: 'newest',
-        text: 'select coalesce(max(id), 0) as id from search_documents',
+        text: 'select coalesce(max(id), 0) as id from search_entries',
       });
       return rows[0]?.id ?? 0;
     },
     async at(id) {
       const { rows } = await reads.query<{ id: number; at: number }>({
         name: 'at',
-        text: 'select id, at from search_documents where id <= $1 order by id desc limit 1',
+        text: 'select id, at from search_entries where id <= $1 order by id desc limit 1',
         values: [id],
       });
       return rows[0];
@@ -54,7 +54,7 @@ export async function openPostgresIndex(url: string, rare = RARE): Promise<Searc
       // What is rare is sorted (`id + 0`): in the order of ids the planner would go through the whole log for it, where it takes it for less rare.
       // Not prepared under a name: a plan that knows neither the terms nor the window would be the wrong one.
       const { rows } = await reads.query<{ id: number; log: number; sequence: number; at: number }>(
-        `select id, log, sequence, at from search_documents where id >= $1 and id < $2
+        `select id, log, sequence, at from search_entries where id >= $1 and id < $2
            ${match === '' ? '' : 'and terms @@ $4::tsquery'} order by ${isWhole ? 'id + 0' : 'id'} desc limit $3`,
         match === ''
           ? [low, high, limit]
@@ -81,14 +81,14 @@ export async function openPostgresIndex(url: string, rare = RARE): Promise<Searc
   /** Until it is, the planner says the same of every term. */
   async function isAnalyzed(): Promise<boolean> {
     const { rowCount } = await reads.query(
-      "select from pg_stats where schemaname = current_schema and tablename = 'search_documents' and attname = 'terms'",
+      "select from pg_stats where schemaname = current_schema and tablename = 'search_entries' and attname = 'terms'",
     );
     return rowCount === 1;
   }
 
   async function estimateOf(term: string): Promise<number> {
     const { rows } = await reads.query<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }>(
-      'explain (format json) select id from search_documents where terms @@ $1::tsquery',
+      'explain (format json) select id from search_entries where terms @@ $1::tsquery',
       [term],
     );
     return rows[0]?.['QUERY PLAN'][0].Plan['Plan Rows'] ?? Number.POSITIVE_INFINITY;
@@ -107,22 +107,22 @@ export async function openPostgresIndex(url: string, rare = RARE): Promise<Searc
 
   return {
     async marks() {
-      const { rows } = await writes.query<Mark>('select id as log, next, hash from search_logs');
+      const { rows } = await writes.query<Mark>('select id as log, next, hash from search_marks');
       return rows;
     },
     add: (documents, marks) =>
       transact(async () => {
         for (const { log, next, hash } of marks)
           await writes.query(
-            'insert into search_logs (id, next, hash) values ($1, $2, $3) on conflict (id) do update set next = excluded.next, hash = excluded.hash',
+            'insert into search_marks (id, next, hash) values ($1, $2, $3) on conflict (id) do update set next = excluded.next, hash = excluded.hash',
             [log, next, hash],
           );
         if (documents.length === 0) return;
         const numbers = await readNames(writes);
-        const { rows } = await writes.query<{ id: number }>('select coalesce(max(id), 0) as id from search_documents');
+        const { rows } = await writes.query<{ id: number }>('select coalesce(max(id), 0) as id from search_entries');
         const first = (rows[0]?.id ?? 0) + 1;
         await writes.query(
-          `insert into search_documents (id, log, sequence, at, terms)
+          `insert into search_entries (id, log, sequence, at, terms)
            select id, log, sequence, at, array_to_tsvector(string_to_array(terms, ' '))
              from unnest($1::bigint[], $2::int[], $3::bigint[], $4::bigint[], $5::text[]) as t (id, log, sequence, at, terms)`,
           [
@@ -143,7 +143,7 @@ export async function openPostgresIndex(url: string, rare = RARE): Promise<Searc
       if (places.length === 0) return;
       const numbers = await readNames(reads);
       await writes.query(
-        `delete from search_documents d using unnest($1::int[], $2::bigint[]) as gone (log, sequence)
+        `delete from search_entries d using unnest($1::int[], $2::bigint[]) as gone (log, sequence)
           where d.log = gone.log and d.sequence = gone.sequence`,
         [places.map(({ log }) => numbers.get(log) ?? 0), places.map(({ sequence }) => sequence)],
       );
@@ -152,7 +152,7 @@ export async function openPostgresIndex(url: string, rare = RARE): Promise<Searc
     purge: async () => false,
     clear: () =>
       transact(async () => {
-        await writes.query('truncate search_documents, search_logs');
+        await writes.query('truncate search_entries, search_marks');
       }),
     async alone(work) {
       const { rows } = await writes.query<{ got: boolean }>('select pg_try_advisory_lock($1) as got', [INDEXER_LOCK]);

@@ -345,7 +345,7 @@ onPostgres(
     await open();
     const client = postgresClient(options.database);
     await client.connect();
-    await client.query('alter table search_documents set (autovacuum_enabled = false)');
+    await client.query('alter table search_entries set (autovacuum_enabled = false)');
     const index = await openPostgresIndex(options.database, 0);
     const oldest = { log: 'one', sequence: count, at: 0, terms: ['single', 'each'] };
     await index.add([oldest], [{ log: 'one', next: 0, hash: '' }]);
@@ -357,7 +357,7 @@ onPostgres(
       return [hits.map(({ sequence }) => sequence), next === null];
     };
     assert.deepEqual(await isWhole('single'), [[], false], 'nothing is known of any term yet');
-    await client.query('analyze search_documents');
+    await client.query('analyze search_entries');
     await client.end();
     assert.deepEqual(await isWhole('single'), [[count], true]);
     assert.deepEqual(await isWhole('single', 'each'), [[count], true]);
