@@ -100,5 +100,20 @@ onEachDatabase('a second person’s yes', (database) => {
     passkeys.set(cal, createSoftwarePasskey());
     await house.addPasskey(person, passkeys.get(cal) as SoftwarePasskey);
     await assert.rejects(count(await said(cal, await signed(cal))), { code: 'passkey.no-second-person' });
+
+    // What the host's token asks for takes two who agree, and they are two people.
+    const asked = { act: 'retention.agree', id: 'all', records: 1, digest: 'sha256-x', reason: 'short' } as const;
+    const class_: SecondYesStatement = { ...asked, askedBy: 'operator' };
+    const agree = async (who: string, before: string[]) => {
+      const yes = await said(who, await signed(who, class_), class_);
+      return house.storage.transaction((transaction) => yes.to(transaction, class_, before));
+    };
+    for (const [first, second] of [
+      [ANN, cal],
+      [cal, ANN],
+    ] as const)
+      await assert.rejects(agree(second, [`person:${first}`]), { code: 'passkey.no-second-person' });
+    await agree(BOB, [`person:${ANN}`]);
+    await agree(cal, [`person:${BOB}`]);
   });
 });

@@ -28,9 +28,10 @@ export interface SecondYes {
   by: string;
   /**
    * Uses it up for what is about to be done. Gives the line for its record. Throws where it was said to something else (`second-yes.changed`), was
-   * used (`second-yes.used`), or is no second person's (`second-yes.own`, `passkey.no-second-person`).
+   * used (`second-yes.used`), or is no second person's (`second-yes.own`, `passkey.no-second-person`). `agreedBy`: who has agreed to it before,
+   * where it takes more than one: they want it as whoever asked does.
    */
-  to(transaction: DatabaseTransaction, statement: SecondYesStatement): Promise<string>;
+  to(transaction: DatabaseTransaction, statement: SecondYesStatement, agreedBy?: readonly string[]): Promise<string>;
 }
 
 export function createSecondYeses({
@@ -66,7 +67,7 @@ export function createSecondYeses({
       const signed = digestJson(asJson(statement));
       return {
         by: `person:${person}`,
-        async to(transaction, now) {
+        async to(transaction, now, agreedBy = []) {
           if (digestJson(asJson(now)) !== signed)
             throw new GatehouseError(
               'conflict',
@@ -81,7 +82,7 @@ export function createSecondYeses({
               'This answer was used before, or is older than five minutes. Start again.',
             );
           await people.useAssertion(transaction, verified);
-          const wants = (email: string) => statement.askedBy === `person:${email}`;
+          const wants = (email: string) => [statement.askedBy, ...agreedBy].includes(`person:${email}`);
           await people.requireSecondPerson(transaction, { person, passkey, wants });
           const evidence = { v: 1, statement, nonce, person, passkey, publicKey, rpId, origin, response };
           return `${SECOND_YES}${canonicalJson(asJson(evidence satisfies Record<keyof SecondYesEvidence, unknown>))}`;

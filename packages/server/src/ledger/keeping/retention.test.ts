@@ -318,6 +318,17 @@ onEachDatabase('what retention leaves alone', (database) => {
     await assert.rejects(keeper.retention.agree('all', yesOf('person:zoe@example.test')), /somebody else/);
     const [short] = (await keeper.retention.agree('all', yesOf('person:max@example.test'))).classes;
     assert.equal(short?.belowMinimum?.agreed, true);
+    // Whoever agrees next is told apart from those who have.
+    const told: (readonly string[] | undefined)[] = [];
+    const next = yesOf('person:eva@example.test');
+    await keeper.retention.agree('all', {
+      by: next.by,
+      to(transaction, statement, agreedBy) {
+        told.push(agreedBy);
+        return next.to(transaction, statement, agreedBy);
+      },
+    });
+    assert.deepEqual(told, [['person:max@example.test']]);
     await keeper.settle();
     assert.equal(await isThere('act_short'), false);
   });

@@ -221,7 +221,7 @@ export function createRetention(deps: RetentionDependencies): Retention {
         const { rule, statement } = belowIn(await readRules(transaction, deps.argumentsDays), name);
         const { by } = said;
         if (rule.agreedBy.includes(by)) return;
-        const yes = await said.to(transaction, statement);
+        const yes = await said.to(transaction, statement, rule.agreedBy);
         const at = clock.now();
         const id = newId('rag', at);
         await transaction
