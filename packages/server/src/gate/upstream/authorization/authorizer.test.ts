@@ -195,7 +195,7 @@ test('a server that is disconnected while its token is renewed stays disconnecte
 
 /** @proves upstream.consent */
 test('what is renewed of a former connection does not replace the one that a person has made since', async (t) => {
-  const { authorizer, attempt, connect, disconnect, hooks, store } = await open(t);
+  const { authorizer, attempt, connect, disconnect, hooks, peer, store } = await open(t);
   await connect('former', 'refresh');
   const call = attempt();
   await authorizer.headers('POST', call);
@@ -206,4 +206,23 @@ test('what is renewed of a former connection does not replace the one that a per
   assert.equal(await authorizer.refused(401, unauthorized, call), true);
   assert.deepEqual(await authorizer.headers('POST', call), { authorization: 'Bearer new' });
   assert.equal((await store.read(place))?.token.refreshToken?.reveal(), 'of new');
+  assert.doesNotMatch(peer.requests.join(), /revoke/, 'to revoke one may end all that this person has granted');
+});
+
+/** @proves upstream.consent */
+test('a renewal that another replica has overtaken revokes nothing: without rotation both hold what is in use', async (t) => {
+  const { authorizer, attempt, connect, hooks, peer, store } = await open(t);
+  await connect('former', 'next');
+  const call = attempt();
+  await authorizer.headers('POST', call);
+  hooks.beforeToken = async () => {
+    hooks.beforeToken = undefined;
+    const grant = await store.read(place);
+    assert.ok(grant);
+    await store.replace(place, grant, { ...grant.token, value: new Secret('of the other') });
+  };
+  assert.equal(await authorizer.refused(401, unauthorized, call), true);
+  assert.deepEqual(await authorizer.headers('POST', call), { authorization: 'Bearer of the other' });
+  assert.doesNotMatch(peer.requests.join(), /revoke/);
+  assert.equal((await store.read(place))?.token.refreshToken?.reveal(), 'next');
 });

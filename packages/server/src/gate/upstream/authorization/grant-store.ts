@@ -41,7 +41,7 @@ export interface GrantStore {
   put(transaction: DatabaseTransaction, place: Place, grant: Omit<StoredGrant, 'version'>): Promise<void>;
   /** True for the one replica that may renew this version now. */
   claim(place: Place, grant: GrantVersion): Promise<boolean>;
-  /** After a renewal of `grant`. False: it was disconnected, or connected anew, meanwhile. */
+  /** After a renewal of `grant`. False: another replica has renewed it, or it was disconnected or connected anew, meanwhile. */
   replace(place: Place, grant: StoredGrant, token: UpstreamToken): Promise<boolean>;
   /** What is kept of a place. False: it has another grant than this (or none) by now, and nothing was removed. */
   remove(transaction: DatabaseTransaction, place: Place, grant: GrantVersion | undefined): Promise<boolean>;

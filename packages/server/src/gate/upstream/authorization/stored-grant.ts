@@ -141,8 +141,10 @@ export function createStoredGrant({ deps, place, web, lookUp, isFresh, isSpent }
     };
     if (await grants.replace(place, grant, renewed))
       return take({ ...grant, token: renewed, version: grant.version + 1 });
-    // Disconnected, or connected anew, meanwhile: nobody has granted what was got.
-    await revokeToken(deps, place, { token: renewed, registered });
+    const now = await grants.read(place);
+    // Nobody grants any more what came. Where somebody does, it may be what is in use (not every server rotates), or end that with it.
+    if (now?.token.issuer !== renewed.issuer || now.token.clientId !== renewed.clientId)
+      await revokeToken(deps, place, { token: renewed, registered });
     return renew(challenge);
   }
 
