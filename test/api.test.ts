@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { after, before, test } from 'node:test';
-import { toolServerManifest } from '@gatehouse/protocol';
+import { channelManifest, toolServerManifest } from '@gatehouse/protocol';
 import { agentKeyFromJwk } from '@gatehouse/sdk';
 import { exportJWK, generateKeyPair } from 'jose';
 import { manifests } from './support/fixtures.ts';
@@ -95,6 +95,24 @@ test('a plan of somebody who may not apply starts no server of it', async () => 
   await workspace.operator('POST /plan', { body: { manifests: [mine] } });
   assert.ok(asked > 0);
   server.close();
+});
+
+test('a plan tells nobody which secrets there are who may not list them', async () => {
+  const channels = ['kept', 'not-kept'].map((secret) =>
+    channelManifest.parse({ kind: 'Channel', name: secret, webhook: { url: 'https://hook.example.test/', secret } }),
+  );
+  await workspace.operator('PUT /secrets/:name', {
+    params: { name: 'kept' },
+    body: { value: 'canary-of-kept', origins: ['https://hook.example.test'] },
+  });
+  const body = { manifests: channels };
+  await assert.rejects(developer.api('GET /secrets'), { status: 403 });
+  assert.deepEqual((await developer.api('POST /plan', { body })).warnings, []);
+  const { warnings } = await auditor.api('POST /plan', { body });
+  assert.deepEqual(
+    warnings.map(({ name }) => name),
+    ['not-kept'],
+  );
 });
 
 /** @proves rfc9457.problems */

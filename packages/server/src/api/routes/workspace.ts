@@ -91,15 +91,21 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
     route('GET /templates', everyone, 'Permission templates', {}, async () => ({
       items: [...registry.snapshot().templates.values()],
     })),
-    route('POST /plan', 'inspect', 'What an apply would change', { body: bodies.apply }, async ({ caller, body }) => {
-      const planning = caller.roles.includes('admin') ? applierOf(caller) : { registry, describe: notAsked };
-      const rehearsal = await rehearseWorkspace(planning, body.manifests, { prune: body.prune });
-      return {
-        changes: rehearsal.steps.map(({ change }) => change),
-        ends: await wouldEnd(deps, rehearsal),
-        warnings: await missingSecrets(body.manifests, deps),
-      };
-    }),
+    route(
+      'POST /plan',
+      'inspect',
+      'What an apply would change',
+      { body: bodies.apply },
+      async ({ caller, body, may }) => {
+        const planning = caller.roles.includes('admin') ? applierOf(caller) : { registry, describe: notAsked };
+        const rehearsal = await rehearseWorkspace(planning, body.manifests, { prune: body.prune });
+        return {
+          changes: rehearsal.steps.map(({ change }) => change),
+          ends: await wouldEnd(deps, rehearsal),
+          warnings: may('GET /secrets') ? await missingSecrets(body.manifests, deps) : [],
+        };
+      },
+    ),
     route(
       'POST /apply',
       'administer',
@@ -113,7 +119,7 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
             ),
           ),
       },
-      async ({ caller, body, confirmed }) => {
+      async ({ caller, body, confirmed, may }) => {
         const begun = deps.clock.now();
         const applied = await policyChanges.change({
           manifests: body.manifests,
@@ -126,7 +132,7 @@ export function workspaceRoutes(deps: ApiDependencies): Route[] {
         await deps.storage.feed.waitForAll(await deps.storage.feed.head());
         const problems = await askWithCredentials(registry, refreshDefinitions, applied.problems, caller.by);
         const ended = applied.proposed ? undefined : await hasEnded(deps, applied.changes, begun);
-        const warnings = await missingSecrets(body.manifests, deps);
+        const warnings = may('GET /secrets') ? await missingSecrets(body.manifests, deps) : [];
         return { ...applied, problems, warnings, ...(ended && { ended }) };
       },
     ),
