@@ -119,3 +119,27 @@ webhook: { url: 'https://hook.example.test/in', secret: hook-signs, answerSecret
     await assert.rejects(workspace.operator('DELETE /secrets/:name', { params: { name } }), { status: 409 });
   }
 });
+
+/** @proves apply.secrets */
+test('no command is given to paste with an address in it that a shell would act on', async () => {
+  const hostile = ['x;id;.evil.example', '$(id).evil.example', '`id`.evil.example', "it's.evil.example"];
+  writeFileSync(
+    join(directory, 'orders.yaml'),
+    hostile
+      .map(
+        (host, at) => `kind: Channel
+name: hook-${at}
+webhook: { url: "https://${host}/in", secret: hostile-${at}, answerSecret: answers-${at} }
+`,
+      )
+      .join('---\n'),
+  );
+  const { code, stderr } = await gatehouse('plan', '-f', directory);
+  assert.equal(code, 0, stderr);
+  for (const at of hostile.keys()) {
+    assert.ok(stderr.includes(`There is no stored secret "hostile-${at}" yet`), stderr);
+    assert.ok(stderr.includes(`gatehouse secrets set answers-${at} --for ${new URL(workspace.url).origin}`), stderr);
+    assert.ok(!stderr.includes(`set hostile-${at}`), stderr);
+  }
+  assert.equal(stderr.split('No command is given to paste').length - 1, hostile.length, stderr);
+});

@@ -19,9 +19,12 @@ export function printChanges(changes: PlanChange[], out: Output): void {
 export function printWarnings(warnings: PlanWarning[], out: Output): void {
   for (const { kind, name, path, message, command } of warnings) {
     out.note(`! ${kind} ${clean(name)}, ${clean(path)}: ${clean(message)}`);
-    out.note(`    ${clean(command)}`);
+    out.note(`    ${clean(command ?? NO_COMMAND)}`);
   }
 }
+
+const NO_COMMAND =
+  'No command is given to paste: a name or an address in it has characters that a shell may act on. Look at what the manifest says.';
 
 const SHOWN_CHARS = 200;
 

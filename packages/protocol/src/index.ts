@@ -14,6 +14,7 @@ export * from './budgets.ts';
 export * from './bulk.ts';
 export * from './channels.ts';
 export * from './command-line.ts';
+export * from './command-to-paste.ts';
 export * from './confirmations.ts';
 export * from './consents.ts';
 export * from './delegations.ts';

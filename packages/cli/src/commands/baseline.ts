@@ -1,4 +1,5 @@
 import type { BaselineView, ToolBaseline } from '@gatehouse/protocol';
+import { commandToPaste } from '@gatehouse/protocol/command-to-paste';
 import { CliFailure } from '../failure.ts';
 import { type Output, timeOf } from '../output.ts';
 import { operatorOf, type ServerOptions } from '../server-address.ts';
@@ -69,7 +70,7 @@ function print(view: BaselineView, out: Output): void {
   const waiting = view.tools.find(({ unusual }) => unusual);
   if (waiting)
     out.note(
-      `Unusual calls teach nothing by themselves. If they are right: gatehouse agent baseline ${view.agent} --accept ${waiting.tool} --reason WHY`,
+      `Unusual calls teach nothing by themselves. If they are right: ${commandToPaste`gatehouse agent baseline ${view.agent} --accept ${waiting.tool} --reason WHY` ?? 'accept them'}`,
     );
 }
 

@@ -1,4 +1,5 @@
 import type { DefinitionView } from '@gatehouse/protocol';
+import { commandToPaste } from '@gatehouse/protocol/command-to-paste';
 import { CliFailure } from '../failure.ts';
 import { lineDiff } from '../line-diff.ts';
 import { clean, timeOf } from '../output.ts';
@@ -46,10 +47,9 @@ export const diffDefinition: Run<OneOptions> = async ({ args: [ref = ''], option
     const shown = `${mark} ${clean(line)}`;
     out.print(mark === ' ' ? shown : out.style(mark === '+' ? 'green' : 'red', shown));
   }
-  if (found.state === 'held' && found.served)
-    out.note(
-      `To let it through as it is shown here: gatehouse definitions approve ${ref} --digest ${found.served.digest}`,
-    );
+  if (found.state !== 'held' || !found.served) return;
+  const command = commandToPaste`gatehouse definitions approve ${ref} --digest ${found.served.digest}`;
+  if (command) out.note(`To let it through as it is shown here: ${command}`);
 };
 
 export const review =

@@ -104,6 +104,6 @@ export interface PlanWarning {
   /** Where in the manifest: `from.secret`. */
   path: string;
   message: string;
-  /** What puts it right. */
-  command: string;
+  /** What puts it right; null where a name or an address is more than a word to a shell. */
+  command: string | null;
 }

@@ -1,4 +1,4 @@
-import { type CredentialProviderManifest, originOf, secretsNamedIn } from '@gatehouse/protocol';
+import { type CredentialProviderManifest, commandToPaste, originOf, secretsNamedIn } from '@gatehouse/protocol';
 import { GatehouseError } from '../platform/index.ts';
 import { leaseLimits } from './leases/limits.ts';
 import type { Provider } from './leases/types.ts';
@@ -17,7 +17,8 @@ export function rotatorOf(
   { name, origins }: Pick<StoredSecret, 'name' | 'origins'>,
   usedBy: readonly string[],
 ): { provider: string; rotate: NonNullable<Provider['rotate']> } | { obstacle: string } {
-  const byHand = `Make a new one there, and \`gatehouse secrets set ${name} --for ${origins.join(' ')}\`.`;
+  const command = commandToPaste`gatehouse secrets set ${name} --for ${origins}`;
+  const byHand = `Make a new one there, and ${command ? `\`${command}\`` : 'store it for the same addresses'}.`;
   const all = [...providers];
   const manifest = all.find((each) => secretsNamedIn(each).some(({ secret }) => secret === name));
   if (!manifest || usedBy.length !== 1) {

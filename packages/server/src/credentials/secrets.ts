@@ -1,4 +1,4 @@
-import { originOf } from '@gatehouse/protocol';
+import { commandToPaste, originOf } from '@gatehouse/protocol';
 import { type Clock, GatehouseError, Secret } from '../platform/index.ts';
 import type { RecordChange, Sealer, Storage } from '../storage/index.ts';
 import { type SecretUses, useOfSecret } from './secret-uses.ts';
@@ -61,10 +61,11 @@ export function createSecrets({ storage, sealer, recordChange, uses, clock }: De
   const read = async (name: string, destination = 'https://WHERE-IT-IS-SENT') => {
     const row = await storage.db.selectFrom('secrets').selectAll().where('name', '=', name).executeTakeFirst();
     if (row) return row;
+    const command = commandToPaste`gatehouse secrets set ${name} --for ${destination}`;
     throw new GatehouseError(
       'not-found',
       'secret.unknown',
-      `There is no secret "${name}". Store it with \`gatehouse secrets set ${name} --for ${destination}\`.`,
+      `There is no secret "${name}". ${command ? `Store it with \`${command}\`` : 'Store it'}.`,
     );
   };
 

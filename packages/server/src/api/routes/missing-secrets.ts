@@ -1,4 +1,4 @@
-import { type Manifest, type PlanWarning, secretsNamedIn } from '@gatehouse/protocol';
+import { commandToPaste, type Manifest, type PlanWarning, secretsNamedIn } from '@gatehouse/protocol';
 import { nameOf } from '../../registry/index.ts';
 import type { ApiDependencies } from '../dependencies.ts';
 
@@ -19,7 +19,7 @@ export async function missingSecrets(
       return {
         ...{ code: 'secret.missing' as const, kind: manifest.kind, name: nameOf(manifest), path },
         message: `There is no stored secret "${secret}" yet: what needs it fails until there is.`,
-        command: `gatehouse secrets set ${secret} --for ${addresses.join(' ')}`,
+        command: commandToPaste`gatehouse secrets set ${secret} --for ${addresses}` ?? null,
       };
     });
 }
