@@ -96,7 +96,7 @@ export function createDirect({
       ends: readonly Bound[],
     ): Promise<Key | 'stale' | { refused: Reason }> {
       try {
-        return keyOf(await leases.issue(requestOf(snapshot, action, ends), guards));
+        return { ...keyOf(await leases.issue(requestOf(snapshot, action, ends), guards)), guards };
       } catch (error) {
         if (error instanceof GatehouseError && error.code === 'lease.stopped') return 'stale';
         return refusalIn(error);

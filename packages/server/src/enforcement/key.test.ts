@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { addAgent, openDesk } from '../approvals/testing/desk.ts';
+import { addAgent, apply, openDesk } from '../approvals/testing/desk.ts';
 import { createLeases } from '../credentials/leases/leases.ts';
 import { createFakeProvider, narrowToTables } from '../credentials/testing/fake-provider.ts';
 import type { House } from '../identity/people/testing/house.ts';
 import type { Snapshot } from '../registry/index.ts';
+import { createDirect, endsOf } from './direct.ts';
 import { createKeying } from './key.ts';
 import type { Action } from './types.ts';
 
@@ -93,4 +94,60 @@ test('one for a single call whose provider lacks what is to be sent ends at once
   assert.equal(refused.refused.code, 'lease.part');
   for (let ending = false; !ending; )
     ending = (await leases.list({ task: id, limit: 10 })).leases.every(({ state }) => state === 'revoking');
+});
+
+/** @proves lease.withdrawn */
+test('a policy that changes between the dispatch and the hand-out keeps it from its agent: decided on again it is another', async () => {
+  const { task: id } = await addAgent(house, 'agent-between');
+  const fake = createFakeProvider();
+  const leases = createLeases({
+    ...house,
+    open: async () => ({
+      ...{ provider: fake.provider, narrow: narrowToTables, declared: {} },
+      ...{ guard: { key: 'object:CredentialProvider/orders', version: 0 } },
+      life: { defaultSeconds: 900, maxSeconds: 1_800 },
+    }),
+    wake: () => undefined,
+    declaredAt: () => undefined,
+  });
+  const direct = createDirect({ leases });
+  const keying = createKeying({ leases, log: house.log });
+  const template = { name: 'refund', credentials: [{ provider: 'orders', scope: {} }] };
+  const orders = { direct: { perTask: 5, perHour: 5 } };
+  const task = { id, template: 'refund', parameters: {}, environment: 'prod', user: null };
+  const handOut = async () => {
+    const snapshot = house.registry.snapshot();
+    const key = await direct.issue(
+      {
+        ...{ agents: snapshot.agents, templates: new Map([['refund', template]]) },
+        credentialProviders: new Map([['orders', orders]]),
+      } as never,
+      {
+        ...{ server: 'orders', arguments: { scope: {}, seconds: 300, residual: '' } },
+        caller: {
+          agent: 'agent-between',
+          task: { ...task, expiresAt: house.clock.now() + 600_000 },
+          chain: [],
+        },
+      } as never,
+      [{ key: 'policy', version: snapshot.fences.get('policy') ?? 0 }],
+      endsOf(undefined, undefined),
+    );
+    assert.ok(key !== 'stale' && 'held' in key, JSON.stringify(key));
+    return key;
+  };
+  const decidedBefore = await handOut();
+  await apply(house, [{ kind: 'Policy', name: 'later', cedar: '@id("later") forbid (principal, action, resource);' }]);
+  await assert.rejects(keying.activate(decidedBefore, 'act_1'), { code: 'lease.stopped' });
+  const rowOf = () =>
+    house.storage.db
+      .selectFrom('leases')
+      .select(['state', 'handed_by'])
+      .where('id', '=', decidedBefore.held.lease.id)
+      .executeTakeFirst();
+  assert.deepEqual({ ...(await rowOf()) }, { state: 'created', handed_by: null });
+  const decidedAfter = await handOut();
+  await keying.activate(decidedAfter, 'act_2');
+  assert.equal(decidedAfter.held.lease.id, decidedBefore.held.lease.id);
+  assert.deepEqual({ ...(await rowOf()) }, { state: 'active', handed_by: 'act_2' });
 });

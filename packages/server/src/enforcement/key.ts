@@ -16,6 +16,8 @@ export interface Key {
   named: { lease: string; provider: string; state: 'issued' };
   /** For this call alone: ended when it is answered. */
   isForOneCall: boolean;
+  /** What must still hold as it is handed out: from then on it is judged again by what hands it out. */
+  guards?: readonly Guard[];
 }
 
 export type Keying = ReturnType<typeof createKeying>;
@@ -77,8 +79,8 @@ export function createKeying({ leases, log }: { leases: Pick<Leases, 'issue' | '
       }
     },
 
-    /** Throws where it was ended meanwhile. */
-    activate: ({ held }: Key, actionId: string) => leases.activate(held, actionId),
+    /** Throws where it was ended, or what it is handed out on has changed, meanwhile. */
+    activate: ({ held, guards }: Key, actionId: string) => leases.activate(held, actionId, guards),
 
     done,
   };

@@ -67,7 +67,7 @@ export function createStandings({ registry, policies, ledger, breaker, clock }: 
     if ('refused' in settled) return { withdrawn: settled.refused.reason };
     const request = direct.requestOf(snapshot, settled);
     const by = await handedOutBy(handedBy);
-    // Not with its agent yet: then it is decided on before it is.
+    // Not with its agent yet: it is only once its dispatch, and the policy that it was decided on, hold still.
     if (!by) return request;
     const action = { ...settled, arguments: by.arguments ?? settled.arguments };
     const decision = decide(

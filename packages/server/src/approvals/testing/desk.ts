@@ -75,7 +75,7 @@ export async function openDesk(options: HouseOptions = {}) {
   return { house, approvals };
 }
 
-async function apply(house: House, inputs: ManifestInput[]): Promise<void> {
+export async function apply(house: House, inputs: ManifestInput[]): Promise<void> {
   const manifests = inputs.map((input) => manifest.parse(input));
   await house.registry.apply(manifests, { prune: false, by: 'gatehouse' });
 }

@@ -240,3 +240,27 @@ test('one of which nobody can read any more what it was issued as is ended', asy
   });
   assert.ok('withdrawn' in verdict && !verdict.isStopped);
 });
+
+/** @proves lease.unrelated, lease.withdrawn */
+test('a database that is away for a moment withdraws nothing: only that nothing would be issued does', async () => {
+  const then = fc.sample(worlds('ssh').declared, 1)[0] as CredentialProviderManifest;
+  const snapshot = { credentialProviders: new Map([['p', then]]), fences: new Map() } as unknown as Snapshot;
+  const row = { id: 'lse_1', provider: 'p', environment: 'prod', purpose: 'direct', scope: '{}', making_until: 0 };
+  const sealed = {
+    ...row,
+    sealed_revocation: sealRevocation(sealer, row as LeaseRow, then as unknown as Json, null),
+  } as LeaseRow;
+  const judgedWith = (error: unknown) =>
+    judge(snapshot, sealed, async () => {
+      throw error;
+    });
+  const faults = ['unavailable', 'conflict', 'timeout', 'internal', 'upstream'] as const;
+  for (const kind of faults) {
+    const fault = new GatehouseError(kind, kind === 'conflict' ? 'storage.contended' : `storage.${kind}`, 'Try again.');
+    await assert.rejects(judgedWith(fault), fault);
+  }
+  for (const kind of ['forbidden', 'not-found'] as const) {
+    const verdict = await judgedWith(new GatehouseError(kind, 'lease.scope', 'Nothing is issued.'));
+    assert.ok('withdrawn' in verdict && verdict.withdrawn === 'Nothing is issued.');
+  }
+});

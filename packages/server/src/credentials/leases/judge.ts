@@ -65,13 +65,17 @@ export function createJudging({ sealer, declaredIn }: JudgingDependencies) {
       const { at, why } = firstEnd(row.intended_at, manifest, request);
       return at < row.expires_at ? { endsAt: at, why, guards } : { stands: true, guards };
     } catch (error) {
-      if (error instanceof GatehouseError) return withdrawn(error.message);
+      if (isRefusal(error)) return withdrawn(error.message);
       throw error;
     }
   };
 }
 
 const MOST_CHARACTERS = 300;
+
+/** That nothing would be issued. Of any other failure, such as of a database that is away for a moment, nobody knows what it says. */
+const isRefusal = (error: unknown): error is GatehouseError =>
+  error instanceof GatehouseError && (error.kind === 'forbidden' || error.kind === 'not-found');
 
 const issuedOf = (row: LeaseRow, scope: Json): Issued => ({
   ...{ provider: row.provider, agent: row.agent, task: row.task, environment: row.environment, purpose: row.purpose },

@@ -9,7 +9,7 @@ import { createFinding, type LeaseFilter } from './find.ts';
 import { createHandedOut, type HandedOut } from './handed-out.ts';
 import { createInHand } from './in-hand.ts';
 import { createIssuing } from './issue.ts';
-import { createMaking, ended, type OpenedProvider } from './make.ts';
+import { createMaking, ended, type OpenedProvider, stopped } from './make.ts';
 import { withinQuota } from './quota.ts';
 import { createRenewing } from './renew.ts';
 import { lastEnd } from './rows.ts';
@@ -32,8 +32,8 @@ export interface LeasesDependencies {
 }
 
 export interface Leases {
-  /** Before it is sent or given to anybody: it is known to be in use, or it is refused. */
-  activate(held: Held, action?: string): Promise<void>;
+  /** Before it is sent or given to anybody: it is known to be in use, or it is refused. `guards`: what must still hold in that transaction. */
+  activate(held: Held, action?: string, guards?: readonly Guard[]): Promise<void>;
   /** What the same request was answered with before, while that may be used. */
   handedOut(request: LeaseRequest): Promise<HandedOut | undefined>;
   /** Throws `provider.unknown` for one that is not declared in this environment. */
@@ -104,10 +104,14 @@ export function createLeases(deps: LeasesDependencies): Leases {
     async withinQuota({ task, agent, provider, quota }) {
       if (quota) await withinQuota(storage.db, { task, agent, provider, intended_at: clock.now() }, quota);
     },
-    async activate({ lease: { id, expiresAt } }, action) {
+    async activate({ lease: { id, expiresAt } }, action, guards = []) {
       if (expiresAt <= clock.now()) throw ended();
       if (inHand.isActive(id)) return;
       const changed = await storage.transaction(async (transaction) => {
+        if (guards.length > 0) {
+          const written = await storage.appendWithin(transaction, { guards: [...guards], records: [], bodies: [] });
+          if (!written.ok) throw stopped();
+        }
         const row = await transaction
           .selectFrom('leases')
           .selectAll()

@@ -24,8 +24,8 @@ export const leaseLimits = {
   /** Read at once, as all that may be used is judged again by changed policies; others work in between, after so many ms. */
   judgedAtOnce: 200,
   judgedTurnMs: 10,
-  /** After one could not be judged, all are once more. */
-  judgedAgainMs: 5_000,
+  /** What could not be judged, or has changed meanwhile, is judged once more after so long. */
+  judgedAgainMs: 1_000,
   /** An apply waits so long until it says what it has ended. */
   judgedWaitMs: 5_000,
   /** Looked at to say how many a change would end. */

@@ -58,6 +58,13 @@ export const ended = () =>
     'The credential was ended before it could be used: its task is over, or it took too long to make.',
   );
 
+export const stopped = () =>
+  new GatehouseError(
+    'forbidden',
+    'lease.stopped',
+    'Agent, task or provider has changed meanwhile, so no credential is issued. Try again.',
+  );
+
 /** A new lease. Each step is durable before the next: it is intended, the provider makes it, what ending it takes is kept, and it is given out. */
 export function createMaking({
   storage,
@@ -73,12 +80,7 @@ export function createMaking({
   async function intend(row: LeaseRow, guards: Guard[], quota: LeaseRequest['quota'], declared: Json): Promise<void> {
     await storage.transaction(async (transaction) => {
       const written = await storage.appendWithin(transaction, { guards, records: [], bodies: [] });
-      if (!written.ok)
-        throw new GatehouseError(
-          'forbidden',
-          'lease.stopped',
-          'Agent, task or provider has changed meanwhile, so no credential is issued. Try again.',
-        );
+      if (!written.ok) throw stopped();
       const { count } = await transaction
         .selectFrom('leases')
         .select((select) => select.fn.countAll<number>().as('count'))

@@ -7,9 +7,9 @@ import type { StandingOf } from './issued.ts';
 import { createJudging, type JudgingDependencies, type Verdict } from './judge.ts';
 import type { Bound } from './lifetime.ts';
 import { leaseLimits } from './limits.ts';
+import { add, concerned, isMoved, MAY_BE_USED, type Moved, note, nothing } from './moved.ts';
 import { about, type LeaseRow } from './rows.ts';
 import { leaseProblem, sealedLease } from './seals.ts';
-import { liveStates } from './types.ts';
 
 export interface WithdrawingDependencies extends JudgingDependencies {
   storage: Storage;
@@ -21,14 +21,6 @@ export interface WithdrawingDependencies extends JudgingDependencies {
   recordChange: RecordChange;
   clock: Clock;
   log: Log;
-}
-
-/** What of the workspace has changed, as far as it decides what is issued. */
-interface Moved {
-  all: boolean;
-  agents: Set<string>;
-  people: Set<string>;
-  servers: Set<string>;
 }
 
 export interface Withdrawing {
@@ -43,12 +35,13 @@ export interface Withdrawing {
   close(): Promise<void>;
 }
 
-const MAY_BE_USED = ['intended', ...liveStates] as const;
-
 const byProvider = (counts: ReadonlyMap<string, number>): EndedCredentials['items'] =>
   [...counts].map(([provider, count]) => ({ provider, count })).sort((a, b) => (a.provider < b.provider ? -1 : 1));
 
-const nothing = (): Moved => ({ all: false, agents: new Set(), people: new Set(), servers: new Set() });
+interface Judged {
+  row: LeaseRow;
+  verdict: Verdict;
+}
 
 /**
  * Ends what was issued by a permission that has been withdrawn since. Every replica does, each by the workspace as it shows it: what it ends rests on
@@ -58,71 +51,26 @@ export function createWithdrawing(deps: WithdrawingDependencies): Withdrawing {
   const { storage, sealer, recordChange, clock, log } = deps;
   const judge = createJudging(deps);
   let moved = nothing();
-  let judgedBy: number | undefined;
+  /** What is to be judged once more, and not before then. */
+  let again = nothing();
   let notBefore = 0;
+  /** The policies that all were judged by last, and are being judged by. */
+  let judgedBy: number | undefined;
+  let judgingBy: number | undefined;
   let running: Promise<void> | undefined;
   let closed = false;
 
   const policyOf = (snapshot: Snapshot) => snapshot.fences.get('policy') ?? 0;
 
-  async function batchAfter(id: string, { all, agents, people, servers }: Moved): Promise<LeaseRow[]> {
-    let query = storage.db
-      .selectFrom('leases')
-      .selectAll()
-      .where('state', 'in', MAY_BE_USED)
-      .where('id', '>', id)
-      .orderBy('id')
-      .limit(leaseLimits.judgedAtOnce);
-    if (!all)
-      query = query.where((where) =>
-        where.or([
-          ...(agents.size === 0
-            ? []
-            : [
-                where('agent', 'in', [...agents]),
-                where(
-                  'task',
-                  'in',
-                  where
-                    .selectFrom('task_actors')
-                    .select('task_actors.task')
-                    .where('agent', 'in', [...agents]),
-                ),
-              ]),
-          ...(people.size === 0
-            ? []
-            : [
-                where(
-                  'task',
-                  'in',
-                  where
-                    .selectFrom('tasks')
-                    .select('tasks.id')
-                    .where('user_email', 'in', [...people]),
-                ),
-              ]),
-          ...(servers.size === 0
-            ? []
-            : [
-                where(
-                  'purpose',
-                  'in',
-                  [...servers].map((name) => `server:${name}`),
-                ),
-              ]),
-        ]),
-      );
-    return query.execute();
-  }
-
-  /** Each with what has become of it, and lets others work in between. */
+  /** Each with what has become of it, and lets others work in between. `missed`: of which nobody can say it yet. */
   async function judged(
     rows: readonly LeaseRow[],
     snapshot: Snapshot,
     standingOf: StandingOf,
-  ): Promise<{ found: { row: LeaseRow; verdict: Verdict }[]; isWhole: boolean }> {
-    const found = [];
-    let isWhole = true;
+  ): Promise<{ found: Judged[]; missed: string[] }> {
+    const found: Judged[] = [];
+    const missed: string[] = [];
+    let problem: unknown;
     let since = performance.now();
     for (const row of rows) {
       // Changed in the database, it is another's to end: it says nothing of what it was issued as.
@@ -131,14 +79,15 @@ export function createWithdrawing(deps: WithdrawingDependencies): Withdrawing {
           found.push({ row, verdict: await judge(snapshot, row, standingOf) });
         } catch (error) {
           // It keeps no other from being judged.
-          log.warn('a credential could not be judged again yet', { lease: row.id, error });
-          isWhole = false;
+          missed.push(row.id);
+          problem ??= error;
         }
       if (performance.now() - since < leaseLimits.judgedTurnMs) continue;
       await turn();
       since = performance.now();
     }
-    return { found, isWhole };
+    if (missed.length > 0) log.warn('credentials could not be judged again yet', { leases: missed, error: problem });
+    return { found, missed };
   }
 
   async function run(): Promise<void> {
@@ -148,39 +97,52 @@ export function createWithdrawing(deps: WithdrawingDependencies): Withdrawing {
       try {
         await judgeAll(what);
       } catch (error) {
-        later();
+        later(what);
         throw error;
+      } finally {
+        judgingBy = undefined;
       }
     }
   }
 
-  /** All are judged again before long: what was missed is not known. */
-  function later(): void {
-    judgedBy = undefined;
-    notBefore = performance.now() + leaseLimits.judgedAgainMs;
+  function later(what: Moved): void {
+    if (!isMoved(what)) return;
+    if (!isMoved(again)) notBefore = performance.now() + leaseLimits.judgedAgainMs;
+    add(again, what);
   }
 
   async function judgeAll(what: Moved): Promise<void> {
     const by = policyOf(deps.snapshot());
-    let [after, isWhole] = ['', true];
-    for (let rows = await batchAfter(after, what); rows.length > 0 && !closed; rows = await batchAfter(after, what)) {
+    if (what.all) judgingBy = by;
+    for (let after = ''; !closed; ) {
+      const rows = await concerned(storage.db, what, after);
       after = rows.at(-1)?.id ?? '';
-      const verdicts = await judged(rows, deps.snapshot(), deps.standingOf);
-      isWhole &&= verdicts.isWhole;
-      const changed = verdicts.found.filter(
+      const { found, missed } = await judged(rows, deps.snapshot(), deps.standingOf);
+      const changed = found.filter(
         ({ row, verdict }) =>
           ('withdrawn' in verdict && !verdict.isStopped) ||
           ('endsAt' in verdict && deps.canEnd(row.provider, row.environment)),
       );
-      if (changed.length > 0 && !(await write(changed))) isWhole = false;
+      later({ ...nothing(), leases: new Set([...missed, ...(await write(changed))]) });
       if (rows.length < leaseLimits.judgedAtOnce) break;
     }
-    if (!isWhole) later();
-    else if (what.all && !closed) judgedBy = by;
+    if (what.all && !closed) judgedBy = by;
   }
 
-  /** False where something that they were judged by has moved since. */
-  async function write(changed: readonly { row: LeaseRow; verdict: Verdict }[]): Promise<boolean> {
+  /** Gives the ids of those that are others by now, or of which something has moved that they were judged by. */
+  async function write(changed: readonly Judged[]): Promise<string[]> {
+    const missed: string[] = [];
+    for (let left = changed; left.length > 0; ) {
+      const written = await writeTogether(left);
+      if ('missed' in written) return [...missed, ...written.missed];
+      const rests = ({ verdict }: Judged) => verdict.guards.some(({ key }) => key === written.moved);
+      missed.push(...left.filter(rests).map(({ row }) => row.id));
+      left = left.filter((each) => !rests(each));
+    }
+    return missed;
+  }
+
+  async function writeTogether(changed: readonly Judged[]): Promise<{ moved: string } | { missed: string[] }> {
     const guards = new Map<string, Guard>();
     for (const { verdict } of changed) for (const guard of verdict.guards) guards.set(guard.key, guard);
     const now = clock.now();
@@ -188,8 +150,12 @@ export function createWithdrawing(deps: WithdrawingDependencies): Withdrawing {
       const written = await storage.appendWithin(transaction, {
         ...{ guards: [...guards.values()], records: [], bodies: [] },
       });
-      if (!written.ok) return false;
+      if (!written.ok) {
+        if (written.failed !== 'guard') throw new Error(`nothing but guards were asked for: ${written.failed}`);
+        return { moved: written.key };
+      }
       const records = [];
+      const missed: string[] = [];
       for (const { row, verdict } of changed) {
         const line =
           'withdrawn' in verdict
@@ -197,10 +163,11 @@ export function createWithdrawing(deps: WithdrawingDependencies): Withdrawing {
             : 'endsAt' in verdict
               ? await shorten(transaction, row, { at: verdict.endsAt, why: verdict.why }, now)
               : undefined;
-        if (line) records.push({ ...line, by: 'gatehouse', ...about(row) });
+        if (line === 'missed') missed.push(row.id);
+        else if (line) records.push({ ...line, by: 'gatehouse', ...about(row) });
       }
       if (records.length > 0) await recordChange(transaction, ...records);
-      return true;
+      return { missed };
     });
   }
 
@@ -210,7 +177,8 @@ export function createWithdrawing(deps: WithdrawingDependencies): Withdrawing {
       .updateTable('leases')
       .set({ state: 'revoking', revoking_at: now, next_try_at: now, reason, sealed_credential: null })
       .where('id', '=', row.id)
-      .where('state', '=', row.state)
+      // Given to somebody meanwhile it is withdrawn no less.
+      .where('state', 'in', MAY_BE_USED)
       .executeTakeFirst();
     if (numUpdatedRows !== 1n) return undefined;
     await storage.announce(transaction, 'lease', row.id, now);
@@ -219,6 +187,8 @@ export function createWithdrawing(deps: WithdrawingDependencies): Withdrawing {
   }
 
   async function shorten(transaction: DatabaseTransaction, row: LeaseRow, bound: Bound, now: number) {
+    // Whoever makes it writes its end, and seals that.
+    if (row.state === 'intended') return 'missed';
     const change = {
       expires_at: bound.at,
       clamped: JSON.stringify([...(JSON.parse(row.clamped) as string[]), bound.why]),
@@ -227,15 +197,23 @@ export function createWithdrawing(deps: WithdrawingDependencies): Withdrawing {
     const { numUpdatedRows } = await transaction
       .updateTable('leases')
       .set({
-        ...{ ...change, seal: sealedLease(sealer, { ...row, ...change }).seal },
-        ...(row.state !== 'intended' && { next_try_at: bound.at }),
+        ...{ ...change, seal: sealedLease(sealer, { ...row, ...change }).seal, next_try_at: bound.at },
       })
       .where('id', '=', row.id)
       .where('state', '=', row.state)
       .where('expires_at', '=', row.expires_at)
       .where('extending_to', 'is', null)
       .executeTakeFirst();
-    if (numUpdatedRows !== 1n) return undefined;
+    if (numUpdatedRows !== 1n) {
+      const longer = await transaction
+        .selectFrom('leases')
+        .select('id')
+        .where('id', '=', row.id)
+        .where('state', 'in', MAY_BE_USED)
+        .where('expires_at', '>', bound.at)
+        .executeTakeFirst();
+      return longer && 'missed';
+    }
     await storage.announce(transaction, 'renewal', row.id, now);
     const changes = [
       `lease ${row.id} of ${row.provider} ends at ${new Date(bound.at).toISOString()} already, as ${bound.why}`,
@@ -256,19 +234,24 @@ export function createWithdrawing(deps: WithdrawingDependencies): Withdrawing {
       if (isMoved(moved)) start().catch((error) => log.error('credentials could not be judged again', { error }));
     },
     async catchUp() {
-      if (judgedBy === policyOf(deps.snapshot()) || performance.now() < notBefore) return;
-      moved.all = true;
-      await start();
+      if (performance.now() >= notBefore) {
+        add(moved, again);
+        again = nothing();
+      }
+      const policy = policyOf(deps.snapshot());
+      if (judgedBy !== policy && judgingBy !== policy && !again.all) moved.all = true;
+      if (isMoved(moved)) await start();
     },
     async foresee(snapshot, standingOf) {
       const ends = new Map<string, number>();
       let [after, seen, isWhole] = ['', 0, true];
       const all = { ...nothing(), all: true };
-      for (let rows = await batchAfter(after, all); rows.length > 0 && !closed; rows = await batchAfter(after, all)) {
+      while (!closed) {
+        const rows = await concerned(storage.db, all, after);
         after = rows.at(-1)?.id ?? '';
-        const verdicts = await judged(rows, snapshot, standingOf);
-        isWhole &&= verdicts.isWhole;
-        for (const { row, verdict } of verdicts.found)
+        const { found, missed } = await judged(rows, snapshot, standingOf);
+        isWhole &&= missed.length === 0;
+        for (const { row, verdict } of found)
           if ('withdrawn' in verdict) ends.set(row.provider, (ends.get(row.provider) ?? 0) + 1);
         seen += rows.length;
         if (rows.length < leaseLimits.judgedAtOnce) break;
@@ -279,7 +262,7 @@ export function createWithdrawing(deps: WithdrawingDependencies): Withdrawing {
     async endedSince(at, retired) {
       // The change is made, whatever becomes of this.
       const judged = start().then(
-        () => notBefore < performance.now(),
+        () => !isMoved(again),
         () => false,
       );
       const isWhole = await Promise.race([judged, delay(leaseLimits.judgedWaitMs, false, { ref: false })]);
@@ -312,18 +295,3 @@ export function createWithdrawing(deps: WithdrawingDependencies): Withdrawing {
 
 /** How the reason of each begins. */
 export const WITHDRAWN = 'its permission was withdrawn: ';
-
-const isMoved = ({ all, agents, people, servers }: Moved) => all || agents.size + people.size + servers.size > 0;
-
-function note(moved: Moved, changes: readonly Change[]): void {
-  for (const { topic, key } of changes) {
-    if (topic === 'policy' || (topic === 'object' && key.startsWith('Blueprint/'))) moved.all = true;
-    if (topic === 'agent') moved.agents.add(key);
-    if (topic === 'definition') moved.servers.add(key);
-    if (topic === 'object' && key.startsWith('Person/')) moved.people.add(key.slice('Person/'.length));
-  }
-  // More names than one question takes: then all are looked at.
-  if (moved.agents.size + moved.people.size + moved.servers.size > MOST_NAMES) moved.all = true;
-}
-
-const MOST_NAMES = 200;
