@@ -97,7 +97,7 @@ test('one for a single call whose provider lacks what is to be sent ends at once
 });
 
 /** @proves lease.withdrawn */
-test('a policy that changes between the dispatch and the hand-out keeps it from its agent: decided on again it is another', async () => {
+test('a policy that changes between the dispatch and the hand-out keeps it from its agent, until it is decided on anew', async () => {
   const { task: id } = await addAgent(house, 'agent-between');
   const fake = createFakeProvider();
   const leases = createLeases({
