@@ -11,14 +11,18 @@ import { streamEvents } from './events.ts';
 /** A stream that is fed by the test; `signedIn` decides what the next heartbeat finds. */
 async function openStream() {
   const listeners = new Set<(record: SequencedRecord) => void>();
-  const state = { signedIn: true, began: 0, readApproval: async (): Promise<Approval | undefined> => undefined };
+  const state = {
+    signedIn: true,
+    began: 0,
+    readApproval: async (_id: string): Promise<Approval | undefined> => undefined,
+  };
   const server = createServer((request, response) => {
     state.began++;
     if (request.url === '/late') response.destroy();
     streamEvents(
       {
         log: createLog('error'),
-        approvals: { get: () => state.readApproval() } as unknown as Approvals,
+        approvals: { get: (id: string) => state.readApproval(id) } as unknown as Approvals,
         ledger: {
           follow(listener) {
             listeners.add(listener);
@@ -106,5 +110,56 @@ test('states of an approval are sent in the order in which they were, however la
   assert.ok(sent.indexOf('"pending"') < sent.indexOf('"approved"'));
   socket.destroy();
   await until(() => listeners.size === 0);
+  server.close();
+});
+
+test('of an approval that changes while one is read the newest state is read once, and none for who has left', async () => {
+  const { server, listeners, state, read, until } = await openStream();
+  const socket = read();
+  let sent = '';
+  socket.on('data', (data) => {
+    sent += data;
+  });
+  await until(() => listeners.size === 1);
+  const asked: string[] = [];
+  let answer = Promise.withResolvers<Approval | undefined>();
+  state.readApproval = (id) => {
+    asked.push(id);
+    return answer.promise;
+  };
+  const [listener] = listeners;
+  const change = (approval: string) => listener?.({ record: { approval } } as unknown as SequencedRecord);
+  change('apr_1');
+  for (let n = 0; n < 1_000; n++) change(n % 2 === 0 ? 'apr_2' : 'apr_3');
+  const first = answer;
+  answer = Promise.withResolvers();
+  answer.resolve({ id: 'apr' } as Approval);
+  first.resolve({ id: 'apr_1' } as Approval);
+  await until(() => sent.split('event: approval').length > 3);
+  assert.deepEqual(asked, ['apr_1', 'apr_2', 'apr_3']);
+
+  answer = Promise.withResolvers();
+  change('apr_4');
+  change('apr_5');
+  socket.destroy();
+  await until(() => listeners.size === 0);
+  answer.resolve(undefined);
+  await new Promise(setImmediate);
+  change('apr_6');
+  await new Promise(setImmediate);
+  assert.deepEqual(asked.slice(3), ['apr_4']);
+  server.close();
+});
+
+test('a stream for which approvals can not be read is cut off before what waits has no end', async () => {
+  const { server, listeners, state, read, until } = await openStream();
+  const socket = read();
+  socket.resume();
+  await until(() => listeners.size === 1);
+  state.readApproval = () => new Promise(() => undefined);
+  const [listener] = listeners;
+  for (let n = 0; n < 10_002; n++) listener?.({ record: { approval: `apr_${n}` } } as unknown as SequencedRecord);
+  await until(() => listeners.size === 0);
+  socket.destroy();
   server.close();
 });

@@ -7,6 +7,8 @@ import { securityHeaders } from './static.ts';
 const HEARTBEAT_MS = 15_000;
 /** A reader that does not keep up is cut off: its browser reconnects and asks for the latest page. */
 const MAX_BUFFERED_BYTES = 1024 * 1024;
+/** The same holds where approvals are read more slowly than they change. */
+const MAX_WAITING = 10_000;
 
 /**
  * `GET /api/v1/events`: records as they become durable, and approvals as they change, as server-sent events. Ends with the session
@@ -32,19 +34,32 @@ export function streamEvents(
     if (!response.destroyed) response.write(text);
   };
   const send = (event: LiveEvent) => write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
+  /** Approvals that have changed since they were last read. */
+  const waiting = new Set<string>();
+  let isReading = false;
   // One after the other: an earlier state of an approval that is read late must not be sent after a newer one.
-  let reading: Promise<unknown> = Promise.resolve();
+  const readWaiting = async () => {
+    if (isReading) return;
+    isReading = true;
+    for (const id of waiting) {
+      waiting.delete(id);
+      try {
+        const approval = await approvals.get(id);
+        if (approval) send({ type: 'approval', approval });
+      } catch (error) {
+        log.warn('an approval could not be read for a live stream', { error });
+      }
+    }
+    isReading = false;
+  };
   const stop = ledger.follow(
     (record) => {
       send({ type: 'record', record });
       const { approval } = record.record;
-      if (!approval) return;
-      reading = reading
-        .then(() => approvals.get(approval))
-        .then(
-          (found) => found && send({ type: 'approval', approval: found }),
-          (error) => log.warn('an approval could not be read for a live stream', { error }),
-        );
+      if (!approval || response.destroyed) return;
+      waiting.add(approval);
+      if (waiting.size > MAX_WAITING) response.destroy();
+      else void readWaiting();
     },
     // Who is told that it is connected misses nothing from then on.
     () => write(': connected\n\n'),
@@ -58,5 +73,6 @@ export function streamEvents(
   response.on('close', () => {
     clearInterval(heartbeat);
     stop();
+    waiting.clear();
   });
 }
