@@ -106,9 +106,17 @@ when { context.arguments.seconds > 300 };`,
 
   /** @proves direct.off */
   test('nobody gets one where the provider, the template or a policy does not say so, whatever else is permitted', async () => {
-    const refused = async (template: string, body: object, code: string, status = 403) => {
-      const answer = await ask(await begin(template), body);
+    const refused = async (
+      template: string,
+      body: { provider: string; seconds?: number },
+      code: string,
+      status = 403,
+    ) => {
+      const task = await begin(template);
+      const answer = await ask(task, body);
       assert.deepEqual([answer.status, answer.body.title], [status, code], JSON.stringify(answer.body));
+      for (const { kind, tool } of await recordsOf(task.id))
+        if (kind === 'request') assert.equal(tool, `${body.provider}#credential`);
     };
     await refused('all', { provider: 'orders' }, 'credential.not-in-template');
     await refused('gate-only', { provider: 'orders' }, 'credential.not-in-template');

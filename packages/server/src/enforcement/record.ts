@@ -1,6 +1,7 @@
 import type { ActionRecord, Decision, RecordKind, ResultClass } from '@gatehouse/protocol';
 import type { LedgerEntry } from '../ledger/index.ts';
 import type { Json } from '../platform/index.ts';
+import { directRef } from '../policy/index.ts';
 import type { RegisteredTool } from '../registry/index.ts';
 import { resourceOf } from './subject.ts';
 import { type Action, HAND_OUT, UNGATED } from './types.ts';
@@ -53,7 +54,7 @@ export function recordOf(
       model: task.model,
       environment: task.environment,
       template: task.template,
-      tool: tool?.ref ?? `${action.server}/${action.name}`.slice(0, 300).toWellFormed(),
+      tool: tool?.ref ?? askedRef(action).slice(0, 300).toWellFormed(),
       tool_definition: tool?.digest ?? null,
       resource: tool ? resourceOf(tool, action) : null,
       decision: {
@@ -75,3 +76,7 @@ export function recordOf(
     ...(more.result !== undefined && { result: more.result }),
   };
 }
+
+/** Of what was refused before it was found. */
+const askedRef = ({ operation, server, name }: Action): string =>
+  operation === HAND_OUT ? directRef(server) : `${server}/${name}`;
