@@ -51,6 +51,11 @@ export const strangers: Requirement[] = [
     source: 'docs/explanation/information-flow.md',
   },
   {
+    id: 'law-9.record-behind',
+    promise: 'While the record is still being made searchable, nothing that was read is taken for compared with it',
+    source: 'docs/explanation/information-flow.md',
+  },
+  {
     id: 'law-9.unmatched',
     promise: 'What a tool says outside of its labelled fields has the labels of all of them together',
     source: 'SECURITY.md#law-9',

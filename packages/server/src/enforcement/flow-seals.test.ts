@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { onEachDatabase } from '../identity/people/testing/databases.ts';
+import { openPostgresIndex } from '../ledger/search/postgres-index.ts';
 import { sealLabelsOfBefore } from '../policy/index.ts';
 import { openReadingRoom, type ReadingRoom } from './testing/reading-room.ts';
 
@@ -285,6 +286,59 @@ onEachDatabase('what a task has read is held by a seal', (database) => {
     });
     await assert.rejects(broken.call(task, 'plain'), /full/);
     assert.equal((await rowsOf(holderOf(task))).length, 0);
+  });
+
+  /** @proves law-9.record-behind */
+  test('while the record is still being made searchable, nothing is taken for all that it says', async () => {
+    const { place } = room.house.storage;
+    // Of SQLite no other process can hold the index.
+    if (!('postgres' in place)) return;
+    const index = await openPostgresIndex(place.postgres);
+    const edits = await found();
+    // Read before there were seals, and forgotten by the rules of then.
+    const old = await room.start('Read', { by: 'agent-seven' });
+    await gate.call(old, 'read_mail', {}, POISON);
+    await recorded(old, 1);
+    await clear('agent/agent-seven');
+    room.house.pass(1_000);
+    await room.house.storage.transaction((transaction) =>
+      room.house.recordChange(transaction, {
+        operation: 'flow.seal',
+        by: 'gatehouse',
+        changes: ['what was read sealed'],
+      }),
+    );
+    const task = await reader('payroll');
+    const clean = await copyOf(holderOf(task));
+    await gate.call(task, 'read_mail', {}, POISON);
+    await recorded(task, 2);
+    await putBack(clean);
+    room.house.pass(6_000);
+
+    const replica = await room.openGate();
+    const look = async () => {
+      await replica.call(await room.start('Go on', { by: 'agent-seven' }), 'plain');
+      await replica.call(task, 'plain');
+    };
+    const isWhole = async () => (await room.house.ledger.search({ limit: 1 })).isWhole;
+    // As after an upgrade: it is empty, and another replica has only begun to fill it.
+    const begin = async () => {
+      await index.clear();
+      await look();
+      assert.equal(await isWhole(), false);
+    };
+    while (!(await index.alone(begin)));
+    while (!(await isWhole())) await new Promise((resolve) => setTimeout(resolve, 10));
+    await look();
+    assert.deepEqual(await found(), edits, 'not at each call');
+    room.house.pass(10_000);
+    await look();
+    // One after the other: the agent was looked at before it.
+    while ((await found()).length === edits.length) await new Promise((resolve) => setTimeout(resolve, 10));
+    const [said = '', ...others] = (await found()).slice(edits.length);
+    assert.ok(said.startsWith(`what ${holderOf(task)} has read`) && said.includes('it has read untrusted'), said);
+    assert.deepEqual(others, []);
+    await index.close();
   });
 
   test('labels from before there were seals are sealed once, and never again', async (t) => {

@@ -72,10 +72,11 @@ export function createReader(storage: Storage, search: Pick<Search, 'find'>, now
   async function searchRecords(query: SearchQuery): ReturnType<Ledger['search']> {
     const limit = Math.min(query.limit, searchLimits.pageItems);
     const cursor = query.cursor === undefined ? undefined : parseCursor(query.cursor);
-    const { hits, next } = await find(query, cursor, limit);
+    const { hits, next, isWhole } = await find(query, cursor, limit);
     const records = (await recordsAt(hits)).filter((each) => each !== undefined);
     return {
       records: records.map(({ actionId: _, ...record }) => record),
+      isWhole,
       cursor: next === null ? null : cursorOf({ before: next, began: cursor?.began ?? now() }),
     };
   }

@@ -113,7 +113,8 @@ export interface Ledger {
   readonly recordChange: RecordChange;
   readonly recordGuarded: RecordGuarded;
 
-  search(query: SearchQuery): Promise<{ records: SequencedRecord[]; cursor: string | null }>;
+  /** `isWhole`: everything that was recorded when it was asked for can be found. After an upgrade that takes a while. */
+  search(query: SearchQuery): Promise<{ records: SequencedRecord[]; cursor: string | null; isWhole: boolean }>;
   actions(query: SearchQuery): Promise<{ actions: ActionSummary[]; cursor: string | null }>;
   action(
     actionId: string,

@@ -10,29 +10,26 @@ const BATCH = 512;
  * that what is newest stands last.
  */
 export function createIndexer(source: RecordSource, index: SearchIndex) {
-  let marks: Map<string, Mark> | undefined;
-
-  /** Those that fit this database; an index of another one is emptied. */
-  async function readMarks(): Promise<Map<string, Mark>> {
+  /** Undefined: they are of another database. */
+  async function readMarks(): Promise<Map<string, Mark> | undefined> {
     const found = await index.marks();
     for (const { log, next, hash } of found) {
       if (next === 0) continue;
       const [last] = await source.read(log, next - 1, 1);
-      if (last?.sequence === next - 1 && hex(last.leafHash) === hash) continue;
-      await index.clear();
-      return new Map();
+      if (last?.sequence !== next - 1 || hex(last.leafHash) !== hash) return undefined;
     }
     return new Map(found.map((mark) => [mark.log, mark]));
   }
 
   async function step(atMost: number): Promise<number> {
     // Read anew each time where other replicas write as well.
-    marks = await readMarks();
+    const marks = await readMarks();
+    if (!marks) await index.clear();
     const logs = await source.logs();
     const read: { log: string; rows: Awaited<ReturnType<RecordSource['read']>> }[] = [];
     const each = Math.max(1, Math.min(BATCH, Math.floor(atMost / Math.max(1, logs.length))));
     for (const log of logs) {
-      const rows = await source.read(log, marks.get(log)?.next ?? 0, each);
+      const rows = await source.read(log, marks?.get(log)?.next ?? 0, each);
       if (rows.length > 0) read.push({ log, rows });
     }
     if (read.length === 0) return 0;
@@ -60,15 +57,26 @@ export function createIndexer(source: RecordSource, index: SearchIndex) {
   }
 
   return {
-    /** Until nothing is left or so many records were added. Nothing is done while another replica does it. */
-    async catchUp(atMost: number, goOn: () => Promise<boolean> = async () => true): Promise<void> {
+    /** Until nothing is left, and then it says so, or so many records were added. Nothing is done while another replica does it. */
+    async catchUp(atMost: number, goOn: () => Promise<boolean> = async () => true): Promise<boolean> {
+      let isDone = false;
       await index.alone(async () => {
-        for (let left = atMost; left > 0 && (await goOn()); ) {
+        for (let left = atMost; left > 0 && !isDone && (await goOn()); ) {
           const added = await step(left);
-          if (added === 0) return;
+          isDone = added === 0;
           left -= added;
         }
       });
+      return isDone;
+    },
+
+    /** Whether nothing is left, also while another replica is at it. */
+    async isDone(): Promise<boolean> {
+      const marks = await readMarks();
+      if (!marks) return false;
+      for (const log of await source.logs())
+        if ((await source.read(log, marks.get(log)?.next ?? 0, 1)).length > 0) return false;
+      return true;
     },
   };
 }

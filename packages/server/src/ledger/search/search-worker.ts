@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { createIndexer } from './indexer.ts';
 import { searchLimits } from './limits.ts';
-import type { SearchJob, SearchReply, SearchRequest } from './types.ts';
+import type { Answer, SearchJob, SearchReply, SearchRequest } from './types.ts';
 
 /** A database that takes connections and then says nothing. */
 const OPEN_TIMEOUT_MS = 15_000;
@@ -44,10 +44,12 @@ async function answer(request: SearchRequest): Promise<unknown> {
   switch (request.kind) {
     case 'find': {
       // What is recorded can be found at once, but for a great heap, and where the index can't be written (a full disk).
-      await createIndexer(source, index)
+      const indexer = createIndexer(source, index);
+      const isWhole = await indexer
         .catchUp(searchLimits.indexBeforeSearch)
-        .catch(() => undefined);
-      return index.find(request.find);
+        .then((isDone) => isDone || indexer.isDone())
+        .catch(() => false);
+      return { ...(await index.find(request.find)), isWhole } satisfies Answer;
     }
     case 'remove':
       // What another replica has read before it was gone must not be added behind this.

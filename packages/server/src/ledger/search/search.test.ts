@@ -11,9 +11,10 @@ import { openHouse } from '../../identity/people/testing/house.ts';
 import { postgresClient } from '../../storage/index.ts';
 import { onPostgres } from '../../storage/suite.ts';
 import type { RecordInput, SearchQuery } from '../types.ts';
+import { createIndexer } from './indexer.ts';
 import { openPostgresIndex } from './postgres-index.ts';
 import { createSearch, type Search } from './search.ts';
-import { openSqliteIndex } from './sqlite-index.ts';
+import { openSqliteIndex, openSqliteSource } from './sqlite-index.ts';
 import { termsOf, termsOfQuery } from './terms.ts';
 import type { SearchIndex } from './types.ts';
 
@@ -268,6 +269,24 @@ test('an index that is gone, damaged or of another database is made anew', async
     assert.equal((await find(search, 'agent-other')).hits.length, 0, String(spoil));
     await search.close();
   }
+});
+
+/** @proves record.search-index */
+test('an indexer says whether there is more than it has made findable', async (context) => {
+  const house = await openHouse({});
+  context.after(() => house.close());
+  const { place } = house.storage;
+  assert.ok('sqlite' in place);
+  for (let at = 0; at < 3; at++) await house.ledger.append({ record: { ...base, action_id: `act_${at}` } });
+  const dataDir = mkdtempSync(join(tmpdir(), 'gatehouse-behind-'));
+  const [index, source] = [openSqliteIndex(dataDir), openSqliteSource(place.sqlite)];
+  const indexer = createIndexer(source, index);
+  assert.deepEqual([await indexer.catchUp(2), await indexer.isDone()], [false, false]);
+  assert.deepEqual([await indexer.catchUp(100), await indexer.isDone()], [true, true]);
+  await house.ledger.append({ record: { ...base, action_id: 'act_3' } });
+  assert.equal(await indexer.isDone(), false);
+  await Promise.all([index.close(), source.close()]);
+  rmSync(dataDir, { recursive: true, force: true });
 });
 
 /** @proves record.search-index */

@@ -2,10 +2,10 @@ import { Worker } from 'node:worker_threads';
 import { GatehouseError, type Log } from '../../platform/index.ts';
 import type { HistoryPlace } from '../../storage/index.ts';
 import { searchLimits } from './limits.ts';
-import type { Find, Found, Place, SearchJob, SearchReply, SearchRequest } from './types.ts';
+import type { Answer, Find, Place, SearchJob, SearchReply, SearchRequest } from './types.ts';
 
 export interface Search {
-  find(find: Omit<Find, 'budgetMs'>): Promise<Found>;
+  find(find: Omit<Find, 'budgetMs'>): Promise<Answer>;
   /** What retention has taken out of the record. */
   remove(places: Place[]): Promise<void>;
   close(): Promise<void>;

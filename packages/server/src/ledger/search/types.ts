@@ -40,6 +40,11 @@ export interface Found {
   next: number | null;
 }
 
+export interface Answer extends Found {
+  /** Whether everything that was recorded when it was asked for was looked through. */
+  isWhole: boolean;
+}
+
 /**
  * What makes records findable: a list of documents in the order in which they came to be known, and for each term those that have it.
  * It holds nothing that is not in the record, so it is made anew whenever it doesn't fit.

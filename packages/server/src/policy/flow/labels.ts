@@ -13,7 +13,7 @@ import {
   taskOfHolder,
 } from './held.ts';
 import { flowLimits } from './limits.ts';
-import { createLogged, mayBeSwept, type SearchRecords } from './logged.ts';
+import { createLogged, mayBeSwept, RecordBehind, type SearchRecords } from './logged.ts';
 
 export interface Change {
   holder: string;
@@ -68,6 +68,9 @@ export function createLabels(deps: LabelDependencies): Labels {
   const logged = createLogged(deps);
   /** Those that were compared with the record. */
   const compared = new Map<string, true>();
+  /** Those that could not be, as they were loaded, and when they are looked at again. */
+  const waiting = new Map<string, { kept: Kept; from: number }>();
+  let behindUntil = 0;
   let checking: Promise<void> = Promise.resolve();
 
   const newestOf = (holder: string) => (mayBeSwept(holder, clock.now()) ? undefined : newest.get(holder));
@@ -105,16 +108,22 @@ export function createLabels(deps: LabelDependencies): Labels {
   /** One after the other, so that those that are looked at after a start hold up nobody. */
   function check(kept: Kept): void {
     keep(compared, kept.holder, true);
+    waiting.delete(kept.holder);
     checking = checking
       .then(async () => {
+        if (clock.now() < behindUntil) throw new RecordBehind();
         const missing = await logged.missing(kept);
         if (missing.length > 0)
           await storage.transaction((transaction) => write(transaction, nothingMore([kept.holder]), NOBODY, missing));
       })
       .catch((error) => {
-        // When it is next loaded, then.
+        const from = clock.now() + AGAIN_MS;
         compared.delete(kept.holder);
-        log.warn('what was read could not be compared with the record', { holder: kept.holder, error });
+        keep(waiting, kept.holder, { kept, from });
+        if (!(error instanceof RecordBehind))
+          log.warn('what was read could not be compared with the record', { holder: kept.holder, error });
+        // Nor any other until then: it would be looked for in vain.
+        else if (clock.now() >= behindUntil) behindUntil = from;
       });
   }
 
@@ -173,6 +182,8 @@ export function createLabels(deps: LabelDependencies): Labels {
   return {
     known(holder) {
       const found = held.get(holder);
+      const later = waiting.get(holder);
+      if (later && clock.now() >= later.from) check(later.kept);
       if (found) {
         held.delete(holder);
         held.set(holder, found);
@@ -218,6 +229,8 @@ export function createLabels(deps: LabelDependencies): Labels {
   };
 }
 
+/** What could not be compared with the record is looked at again by the first call after this. */
+const AGAIN_MS = 10_000;
 const NOBODY: Brought = { tool: 'gatehouse', actionId: '', task: '' };
 const keyOf = (holder: string) => `flow:${holder}`;
 const nothingMore = (holders: readonly string[]): Change[] => holders.map((holder) => ({ holder, labels: [] }));

@@ -23,7 +23,16 @@ export interface SearchRecords {
   search(query: Query & { limit: number; cursor?: string }): Promise<{
     records: readonly { record: ActionRecord }[];
     cursor: string | null;
+    /** Everything that was recorded before it was asked for can be found. */
+    isWhole: boolean;
   }>;
+}
+
+/** Some of the record can't be found yet: what is not found says nothing. */
+export class RecordBehind extends Error {
+  constructor() {
+    super('the record is still being made searchable');
+  }
 }
 
 /** Records that are looked at together. */
@@ -64,10 +73,29 @@ export function createLogged({
   const lacking = ({ holder, rows }: Kept, logged: readonly string[]) =>
     logged.filter((label) => !rows.some((row) => row.label === label && isRecent(holder, row, clock.now())));
 
+  async function page(query: Query, cursor: string | null) {
+    const { isWhole, ...found } = await ledger.search({ ...query, limit: PAGE, ...(cursor !== null && { cursor }) });
+    if (!isWhole) throw new RecordBehind();
+    return found;
+  }
+
+  /** The first that is found to fit, the newest first. */
+  async function find(query: Query, fits: (record: ActionRecord) => boolean): Promise<ActionRecord | undefined> {
+    let cursor: string | null = null;
+    for (let pages = 0; pages < PAGES; pages++) {
+      const found: Awaited<ReturnType<typeof page>> = await page(query, cursor);
+      const first = found.records.find(({ record }) => fits(record));
+      if (first) return first.record;
+      cursor = found.cursor;
+      if (cursor === null) return undefined;
+    }
+    throw new Error(`nothing was found on ${PAGES} pages, and there are more`);
+  }
+
   async function whenSealed(): Promise<number> {
-    sealedAt ??= ledger
-      .search({ operation: 'flow.seal', kind: 'change', limit: 1 })
-      .then(({ records: [first] }) => (first ? timeOfId(first.record.action_id) : 0));
+    sealedAt ??= find({ operation: 'flow.seal', kind: 'change' }, () => true).then((seal) =>
+      seal ? timeOfId(seal.action_id) : 0,
+    );
     return sealedAt.catch((error) => {
       sealedAt = undefined;
       throw error;
@@ -102,18 +130,12 @@ export function createLogged({
 
   /** Whether the record has this label somewhere. */
   async function isSaid({ of, ...query }: Said, label: string): Promise<boolean> {
-    let cursor: string | null = null;
-    for (let page = 0; page < PAGES; page++) {
-      const labels = [...(query.label ?? []), label];
-      const found = await ledger.search({ ...query, label: labels, limit: PAGE, ...(cursor !== null && { cursor }) });
-      if (found.records.some(({ record }) => of(record).includes(label))) return true;
-      cursor = found.cursor;
-      if (cursor === null) return false;
-    }
-    throw new Error(`nothing was found on ${PAGES} pages, and there are more`);
+    const labels = [...(query.label ?? []), label];
+    return (await find({ ...query, label: labels }, (record) => of(record).includes(label))) !== undefined;
   }
 
   return {
+    /** Rejects with `RecordBehind` where that can't be said yet. */
     async missing(kept: Kept): Promise<string[]> {
       const { holder } = kept;
       const task = taskOfHolder(holder);
@@ -124,7 +146,7 @@ export function createLogged({
       const since: Said = { ...said, from: Math.max(said.from ?? 0, await whenSealed()) };
       const { of, ...query } = since;
       // Of most holders that is all.
-      const { records, cursor } = await ledger.search({ ...query, limit: PAGE });
+      const { records, cursor } = await page(query, null);
       const found = new Set(records.flatMap(({ record }) => of(record)));
       if (cursor !== null)
         for (const label of [UNTRUSTED, ...kinds().map((kind) => `${SENSITIVE}${kind}`)])
