@@ -34,6 +34,7 @@ export {
   recordAddedKeys,
   requireKeys,
 } from './key-encryption/index.ts';
+export { lackedKey } from './lacked-key.ts';
 export { openStorage } from './open.ts';
 export { type CallEnd, type OpenCall, type OpenCallRow, type Twin, twinOf } from './open-calls.ts';
 export { openSearchSession, postgresClient, RESTORE_MARK } from './postgres-connection.ts';

@@ -13,6 +13,8 @@ export interface Sealer {
   seal(plain: Secret, context: string): Uint8Array;
   /** Throws `sealer.unreadable` when the key is another, the context differs, or the bytes were changed. */
   open(sealed: Uint8Array, context: string): Secret;
+  /** Id of the key-encryption key that a value names and that is not held, or null. Anybody can write such a name. */
+  lacks(sealed: Uint8Array): string | null;
 }
 
 export interface KeyEncryptionKey {
@@ -65,7 +67,13 @@ export function createSealer(keys: Uint8Array | KeyEncryptionKeys): Sealer {
         throw unreadable(sealed, ring, cause);
       }
     },
+    lacks: (sealed) => lackedOf(sealed, ring),
   };
+}
+
+function lackedOf(sealed: Uint8Array, ring: KeyEncryptionKeys): string | null {
+  const id = sealedWith(sealed);
+  return ring.held().some((each) => each.id === id) ? null : id;
 }
 
 /** Id of the key-encryption key that a value was sealed with; null in version 1, which does not say. */
@@ -127,12 +135,11 @@ function unwrap(bytes: Buffer, ring: KeyEncryptionKeys, context: string | undefi
 }
 
 function unreadable(sealed: Uint8Array, ring: KeyEncryptionKeys, cause: unknown): GatehouseError {
-  const id = sealedWith(sealed);
-  const isHeld = id === null || ring.held().some((each) => each.id === id);
+  const id = lackedOf(sealed, ring);
   return new GatehouseError(
     'internal',
     'sealer.unreadable',
-    isHeld
+    id === null
       ? 'A stored secret cannot be opened: it was changed, or it is sealed with another key-encryption key than those of ' +
           'this server. Give --key-encryption the key that the database was made with, or put the database back from a backup.'
       : `A stored secret is sealed with the key-encryption key ${id}, which this server does not have. Name it with ` +

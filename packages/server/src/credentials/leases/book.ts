@@ -1,5 +1,12 @@
-import { isJsonObject, type Json, newId, parseStrictJson } from '../../platform/index.ts';
-import { type DatabaseTransaction, rowSealProblem, type Sealer, type Storage, sealRow } from '../../storage/index.ts';
+import { type Clock, isJsonObject, type Json, newId, parseStrictJson } from '../../platform/index.ts';
+import {
+  type DatabaseTransaction,
+  lackedKey,
+  rowSealProblem,
+  type Sealer,
+  type Storage,
+  sealRow,
+} from '../../storage/index.ts';
 
 /** Where in the record it says that a lease was issued. */
 export interface Place {
@@ -48,23 +55,35 @@ export type Books = ReturnType<typeof createBooks>;
  * Kept sealed, so that who can write to the database moves nothing ahead and takes nothing out. What is put back as it once was has records looked
  * through again, and nothing else; a replica that knows a newer one goes on with that.
  */
-export function createBooks({ storage, sealer }: { storage: Pick<Storage, 'db' | 'transaction'>; sealer: Sealer }) {
+export function createBooks({ storage, sealer, clock }: { storage: Storage; sealer: Sealer; clock: Clock }) {
   let newest: Book | undefined;
+  /** As it was read whole. */
+  let body: string | undefined;
 
   return {
-    async read(): Promise<{ book: Book; was: Uint8Array | null; problem: string | null }> {
+    /** `lacked`: it is sealed with this key, which this replica does not hold. */
+    async read(): Promise<{ book: Book; was: Uint8Array | null; problem: string | null; lacked?: string | undefined }> {
+      body = undefined;
       const row = await storage.db.selectFrom('lease_books').selectAll().where('id', '=', ID).executeTakeFirst();
       if (!row) return { book: newest ?? empty(), was: null, problem: newest ? 'it was removed' : null };
       const { book, problem } = opened(sealer, row);
-      if (!book) return { book: newest ?? empty(), was: row.seal, problem };
+      if (!book)
+        return {
+          ...{ book: newest ?? empty(), was: row.seal, problem },
+          lacked: await storage.transaction((transaction) =>
+            lackedKey(storage, transaction, sealer, clock.now(), row.seal),
+          ),
+        };
       const isOlder = [...(newest?.read ?? [])].some(([log, read]) => (book.read.get(log) ?? 0) < read);
       if (isOlder && newest) return { book: newest, was: row.seal, problem: 'it was put back to what it was before' };
       newest = copyOf(book);
+      body = row.body;
       return { book, was: row.seal, problem: null };
     },
 
-    /** Unless another replica has written it meanwhile. */
+    /** Unless another replica has written it meanwhile, or nothing is new in it. */
     async write(book: Book, was: Uint8Array | null): Promise<void> {
+      if (JSON.stringify(toJson(book)) === body) return;
       const isWritten = await storage.transaction((transaction) => write(sealer, transaction, book, was));
       if (isWritten) newest = copyOf(book);
     },

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { sql } from 'kysely';
 import { type Book, createBooks, isLeft } from './book.ts';
-import { createUncovering, isOver, type UncoveringDependencies } from './hidden.ts';
+import { createUncovering, isOver, type Uncovered, type UncoveringDependencies } from './hidden.ts';
 import { leaseLimits } from './limits.ts';
 import type { LeaseRow } from './rows.ts';
 import { walk } from './walk.ts';
@@ -15,14 +15,27 @@ export function createComparing(deps: UncoveringDependencies & { wake(): void })
   const uncovering = createUncovering(deps);
   const books = createBooks(deps);
 
-  async function openIds(): Promise<string[]> {
-    const rows = await storage.db
-      .selectFrom('leases')
-      .select('id')
-      // As the index of what is due has it.
-      .where(sql<boolean>`state not in ('revoked', 'dropped')`)
-      .execute();
-    return rows.map(({ id }) => id);
+  // As the index of what is due has it.
+  const open = () => storage.db.selectFrom('leases').where(sql<boolean>`state not in ('revoked', 'dropped')`);
+
+  /** In the order of that index; one that is moved meanwhile may be missed until the next look. */
+  async function* openIds(): AsyncGenerator<string> {
+    for (const { id } of await open().select('id').where('next_try_at', 'is', null).execute()) yield id;
+    let last: Pick<LeaseRow, 'id' | 'next_try_at'> | undefined;
+    for (let more = true; more; await turn()) {
+      const { id = '', next_try_at: at = null } = last ?? {};
+      const rows = await open()
+        .select(['id', 'next_try_at'])
+        .where('next_try_at', 'is not', null)
+        .$if(last !== undefined, (query) => query.where(sql<boolean>`(next_try_at, id) > (${at}, ${id})`))
+        .orderBy('next_try_at')
+        .orderBy('id')
+        .limit(leaseLimits.idsAtOnce)
+        .execute();
+      for (const { id } of rows) yield id;
+      last = rows.at(-1) ?? last;
+      more = rows.length === leaseLimits.idsAtOnce;
+    }
   }
 
   async function rowsOf(ids: readonly string[]): Promise<Map<string, LeaseRow>> {
@@ -38,41 +51,50 @@ export function createComparing(deps: UncoveringDependencies & { wake(): void })
     );
   }
 
-  /** Gives how many were hidden. */
-  async function judge(book: Book): Promise<number> {
-    for (const id of await openIds()) if (!book.open.has(id)) book.open.set(id, null);
+  /** Who holds it goes on; this replica is about to stop. */
+  const warn = (key: string) =>
+    log.warn('credentials are not compared with the record: this server does not have the key they are sealed with', {
+      key,
+    });
+
+  /** Gives how many were hidden, and the key that it lacks for more. */
+  async function judge(book: Book): Promise<{ hidden: number; lacked?: string }> {
+    for await (const id of openIds()) if (!book.open.has(id)) book.open.set(id, null);
     const all = [...new Set([...book.open.keys(), ...uncovering.keptIds()])];
     let hidden = 0;
     for (let at = 0; at < all.length; at += leaseLimits.dueAtOnce) {
       const some = all.slice(at, at + leaseLimits.dueAtOnce);
       const rows = await rowsOf(some);
-      for (const id of some) if (await look(book, id, rows.get(id))) hidden++;
+      for (const id of some) {
+        const found = await look(book, id, rows.get(id));
+        if (found === 'mended') hidden++;
+        else if (found) return { hidden, ...found };
+      }
       // Opening what is sealed takes the thread.
       await turn();
     }
-    return hidden;
+    return { hidden };
   }
 
-  /** Whether it was hidden. */
-  async function look(book: Book, id: string, row: LeaseRow | undefined): Promise<boolean> {
-    if (uncovering.problemOf(id, row) !== null) {
+  async function look(book: Book, id: string, row: LeaseRow | undefined): Promise<Uncovered> {
+    if (uncovering.faultOf(id, row) !== null) {
       // In a restored workspace that has not read on so far it is not known yet whose it is.
-      if (!uncovering.isKept(id) && (!book.isWhole || isLeft(book, id))) return false;
-      await uncovering.uncover(id, book.open.get(id) ?? null);
-      return true;
+      if (!uncovering.isKept(id) && (!book.isWhole || isLeft(book, id))) return undefined;
+      return uncovering.uncover(id, book.open.get(id) ?? null);
     }
     if (row && isOver(row.state)) {
       book.open.delete(id);
       uncovering.forget(id);
     }
-    return false;
+    return undefined;
   }
 
   return {
     keep: uncovering.keep,
     /** Records first: what they say was issued has been written with them. */
     async compare(): Promise<void> {
-      const { book, was, problem } = await books.read();
+      const { book, was, problem, lacked } = await books.read();
+      if (lacked !== undefined) return warn(lacked);
       const { problems, isAtEnd } = await walk(storage, book);
       if (isAtEnd) book.isWhole = true;
       await alarm([
@@ -81,9 +103,10 @@ export function createComparing(deps: UncoveringDependencies & { wake(): void })
           : [`the list of what is issued and not over was changed in the database (${problem})`]),
         ...problems,
       ]);
-      const hidden = await judge(book);
-      await books.write(book, was);
-      if (hidden > 0) wake();
+      const judged = await judge(book);
+      if (judged.lacked === undefined) await books.write(book, was);
+      else warn(judged.lacked);
+      if (judged.hidden > 0) wake();
     },
   };
 }

@@ -32,13 +32,19 @@ export const leaseLimits = {
   foreseenMost: 10_000,
   /** Between two looks at whether what may be used is as it was left: what was changed in the database is ended by then. */
   lookMs: 60_000,
+  /** Read at once for that; others work in between. */
+  lookedAtOnce: 200,
   /** One for a single call that was made and is in no call by then was left by a server that died. */
   unusedMs: 60_000,
   /** No attempt at ending one is put off for longer, unless a seal says so: whoever finds one has it tried now. */
   unlookedMs: 120_000,
+  /** By so much more at most clocks that are set back, or those of two replicas that are five minutes apart, put one off. More is an alarm. */
+  putOffMs: 330_000,
   /** Records that are looked through at once for what was issued, and in one look in all: a long record takes several. */
   recordsAtOnce: 5_000,
   recordsOfALook: 500_000,
+  /** Of what is not over, read at once. */
+  idsAtOnce: 5_000,
   /** Of which a replica keeps what ending them takes, in case that is removed from the database. */
   keptAtMost: 10_000,
   /** Less than this left: another is issued ahead of a call. */

@@ -5,8 +5,10 @@ import { onEachDatabase } from '../../identity/people/testing/databases.ts';
 import type { House } from '../../identity/people/testing/house.ts';
 import type { Tables } from '../../storage/index.ts';
 import { createFakeProvider, narrowToTables } from '../testing/fake-provider.ts';
+import { watched } from '../testing/watched.ts';
 import { digestOf, holderOf } from './holder.ts';
 import { createLeases } from './leases.ts';
+import { leaseLimits } from './limits.ts';
 import { createReconciler } from './reconcile.ts';
 import { endLeasesOfBefore } from './seals.ts';
 import type { LeaseRequest } from './types.ts';
@@ -23,10 +25,10 @@ onEachDatabase('leases that somebody changes in the database', (database) => {
   after(() => house.close());
 
   /** A replica that has nothing in memory. */
-  const replica = () => ({
+  const replica = (storage = house.storage) => ({
     reconciler: createReconciler({ ...house, openFor: () => fake.provider, isActive: () => true }),
     ...createLeases({
-      ...house,
+      ...{ ...house, storage },
       open: async () => ({
         ...{ provider: fake.provider, narrow: narrowToTables, declared: { name: 'orders' } },
         ...{ guard: { key: 'object:CredentialProvider/orders', version: 0 } },
@@ -169,6 +171,25 @@ onEachDatabase('leases that somebody changes in the database', (database) => {
     assert.equal((await rowOf(lease.id)).state, 'revoked');
     assert.equal(fake.accounts.has(lease.name), false);
     assert.equal((await broken(lease.id)).length, 1);
+  });
+
+  test('all that may be used are looked at, a few at once, and nothing of them that is not sealed is read', async () => {
+    const { request } = await agent();
+    const ids: string[] = [];
+    for (const purpose of ['server:a', 'server:b', 'server:c', 'server:d', 'server:e'])
+      ids.push((await replica().issue({ ...request, purpose }, [])).lease.id);
+    for (const id of ids) await edit(id, { expires_at: house.clock.now() + 86_400_000 });
+    await edit(ids[0] as string, { holder: '' });
+    const { storage, results } = watched(house.storage);
+    const whole = { ...leaseLimits };
+    Object.assign(leaseLimits, { lookedAtOnce: 2 });
+    try {
+      await replica(storage).look();
+    } finally {
+      Object.assign(leaseLimits, whole);
+    }
+    for (const id of ids) assert.equal((await rowOf(id)).state, 'revoking');
+    assert.ok(results.every((rows) => rows.length <= 2 && rows.every((row) => !('sealed_revocation' in row))));
   });
 
   test('each honest step leaves it whole', async () => {

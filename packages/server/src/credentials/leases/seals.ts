@@ -1,5 +1,8 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { sql } from 'kysely';
 import type { Clock, Json, Log } from '../../platform/index.ts';
 import {
+  lackedKey,
   type RecordChange,
   rowSealProblem,
   type Sealer,
@@ -8,14 +11,30 @@ import {
   sealRow,
 } from '../../storage/index.ts';
 import { createEnding } from './end.ts';
+import { leaseLimits } from './limits.ts';
 import { about, issuedAs, type LeaseRow } from './rows.ts';
 import { liveStates } from './types.ts';
+
+const DECIDING = [
+  ...(['provider', 'agent', 'task', 'environment', 'purpose', 'holder', 'ungated', 'single_use', 'scope'] as const),
+  ...([
+    'intended_at',
+    'making_until',
+    'expires_at',
+    'bounds',
+    'request_digest',
+    'handed_by',
+    'ends_by_itself',
+  ] as const),
+] as const satisfies (keyof LeaseRow)[];
+type Deciding = Pick<LeaseRow, (typeof DECIDING)[number]>;
+type Sealed = Deciding & Pick<LeaseRow, 'id' | 'seal'>;
 
 /**
  * Whose a lease is, what it may do and until when: sealed with the key that the database does not hold, so that who can write to it moves no
  * credential to another task, and keeps none alive. Not its state, nor when it is looked after next: these are compared with the record.
  */
-const deciding = (row: LeaseRow): Json => ({
+const deciding = (row: Deciding): Json => ({
   v: 1,
   provider: row.provider,
   agent: row.agent,
@@ -42,7 +61,7 @@ export const sealedLease = (sealer: Sealer, row: LeaseRow): LeaseRow => ({
 });
 
 /** What is wrong with one that may be used, or null. */
-export const leaseProblem = (sealer: Sealer, row: LeaseRow): string | null =>
+export const leaseProblem = (sealer: Sealer, row: Sealed): string | null =>
   rowSealProblem(sealer, 'leases', row.id, deciding(row), row.seal);
 
 export interface SealingDependencies {
@@ -57,7 +76,7 @@ export type Sealing = ReturnType<typeof createSealing>;
 
 export function createSealing({ storage, sealer, recordChange, clock, log }: SealingDependencies) {
   /** It is used no more, and ended as what it was issued as, whatever its row says now. */
-  async function endChanged(id: string): Promise<void> {
+  async function endChanged(id: string): Promise<'lacked' | undefined> {
     const now = clock.now();
     const ended = await storage.transaction(async (transaction) => {
       const row = await transaction
@@ -68,6 +87,8 @@ export function createSealing({ storage, sealer, recordChange, clock, log }: Sea
         .executeTakeFirst();
       const problem = row && leaseProblem(sealer, row);
       if (!row || !problem) return undefined;
+      const lacked = await lackedKey(storage, transaction, sealer, now, row.seal);
+      if (lacked !== undefined) return { lacked };
       const issued = issuedAs(row, sealer);
       const differs = Object.entries(issued ?? {}).flatMap(([column, was]) => {
         const is = row[column as keyof LeaseRow];
@@ -101,10 +122,16 @@ export function createSealing({ storage, sealer, recordChange, clock, log }: Sea
       await storage.announce(transaction, 'lease', id, now);
       return { lease: id, provider, problem, differs };
     });
+    if (ended?.lacked !== undefined) {
+      const { lacked: key } = ended;
+      log.warn('a credential is not used: this server does not have the key it is sealed with', { lease: id, key });
+      return 'lacked';
+    }
     if (ended) log.error('ALARM: a credential was changed in the database, and is ended', ended);
+    return undefined;
   }
 
-  async function isIntact(row: LeaseRow): Promise<boolean> {
+  async function isIntact(row: Sealed): Promise<boolean> {
     if (leaseProblem(sealer, row) === null) return true;
     await endChanged(row.id);
     return false;
@@ -115,12 +142,25 @@ export function createSealing({ storage, sealer, recordChange, clock, log }: Sea
     isIntact,
     /** Also those that nobody asks for: one that was given another task, or a later end, would outlive its own. */
     async look(): Promise<void> {
-      const rows = await storage.db
-        .selectFrom('leases')
-        .selectAll()
-        .where('state', 'in', ['intended', ...liveStates])
-        .execute();
-      for (const row of rows) await isIntact(row);
+      let after: string | undefined;
+      for (let more = true; more; await turn()) {
+        const rows = await storage.db
+          .selectFrom('leases')
+          .select(['id', 'seal', ...DECIDING])
+          // In the order of the index of what may be used, which has these words.
+          .where(sql<boolean>`state in ('intended', 'created', 'active')`)
+          .$if(after !== undefined, (query) => query.where('holder', '>', after ?? ''))
+          .orderBy('holder')
+          .limit(leaseLimits.lookedAtOnce)
+          .execute();
+        for (const row of rows) {
+          if (leaseProblem(sealer, row) === null) continue;
+          // This replica is about to stop; another one looks.
+          if ((await endChanged(row.id)) === 'lacked') return;
+        }
+        after = rows.at(-1)?.holder ?? after;
+        more = rows.length === leaseLimits.lookedAtOnce;
+      }
     },
   };
 }
