@@ -80,6 +80,12 @@ export const records: Requirement[] = [
     source: 'Search and keep',
   },
   {
+    id: 'record.erasure-agreed',
+    promise:
+      'Nothing is erased, and no hold ends, by what somebody has written to the database: only by what two people agreed to, under its seal or on the signed record',
+    source: 'docs/explanation/record.md',
+  },
+  {
     id: 'record.erasure-people',
     promise: 'What the host’s token asks for, to erase or to end a hold, needs two people',
     source: 'Search and keep',

@@ -16,6 +16,11 @@ export const secondYes: Requirement[] = [
     source,
   },
   {
+    id: 'second-yes.enrolled-before',
+    promise: 'A receipt of a second yes has the record that says whose passkey it was, also where that was noted later',
+    source,
+  },
+  {
     id: 'second-yes.verify',
     promise:
       'Verifying a log or a receipt checks the second person’s yes in it, and that the log says whose passkey it was',

@@ -16,6 +16,7 @@ import {
   type SignedByPasskey,
   type YesLink,
 } from './passkey.ts';
+import { enrolmentsIn } from './second-yes.ts';
 import { sha256 } from './sha256.ts';
 import { verifyReceipt } from './verify.ts';
 
@@ -134,11 +135,10 @@ async function verifyYes(
 
   await requireSigned(evidence, yesChallenge(evidence));
   if (enrolment === null) throw new Broken('key', `no record says that this passkey is ${evidence.person}’s`);
-  const { parsed: enrolled } = await provenRecord(enrolment, 'key', keys);
+  await provenRecord(enrolment, 'key', keys);
+  const key = digestOf(evidence.publicKey);
   if (
-    enrolled.operation !== 'passkey.enrol' ||
-    enrolled.actor_chain[0]?.sub !== actor ||
-    !enrolled.changes.includes(`key ${digestOf(evidence.publicKey)}`)
+    !enrolmentsIn(encoder.encode(enrolment.entry)).some((each) => each.person === evidence.person && each.key === key)
   )
     throw new Broken('key', `the record of the enrolment is not of this passkey of ${evidence.person}`);
   const signedWith = (evidence.list?.length ?? 1) - 1;

@@ -104,6 +104,14 @@ describe('a second person’s yes in a record', () => {
     const none = { proven: 0, elsewhere: 0, unsigned: 0, faults: [] };
     assert.deepEqual(await count(true, [enrolment(), yes], [before]), { ...none, proven: 1, unsigned: 1 });
     assert.deepEqual(await count(true, [yes], [enrolment()]), { ...none, proven: 1 });
+    assert.deepEqual(await count(true, [enrolment(), before, yes]), { ...none, proven: 1, unsigned: 1 });
+    const after = await count(true, [enrolment(), before, yes, before]);
+    assert.deepEqual(
+      [after.proven, after.unsigned, after.faults.length],
+      [1, 1, 1],
+      'one that came after is none of before',
+    );
+    assert.match(after.faults.join(), /^lease\.drop at .*: no passkey has signed it/);
     assert.deepEqual(await count(false, [yes]), { ...none, elsewhere: 1 });
     for (const other of [enrolment('eve@example.test'), enrolment(AGREES, { kty: 'EC' })])
       assert.match((await count(true, [other, yes])).faults.join(), /no record says that the passkey is bob@/);

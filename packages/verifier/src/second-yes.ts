@@ -92,14 +92,14 @@ export function enrolmentsIn(entry: Uint8Array): { person: string; key: string }
   });
 }
 
-/** `proven`: by a key that a record gives its person; `elsewhere`: no such record was read; `unsigned`: of before passkeys signed them. */
+/** `proven`: by a key that a record gives its person; `elsewhere`: no such record was read; `unsigned`: of before the first in its log that one signed. */
 export type SecondYesCount = { proven: number; elsewhere: number; unsigned: number; faults: string[] };
 
 export type SecondYesReader = ReturnType<typeof createSecondYesReader>;
 
-/** For whoever reads a whole log: every record of it is shown to `note` once. */
+/** For whoever reads a whole log: every record of it is shown to `note` once, in their order. */
 export function createSecondYesReader() {
-  const said: Promise<SecondYesReport | null>[] = [];
+  const said: { what: string; report: Promise<SecondYesReport | null> }[] = [];
   const enrolled: string[] = [];
   const of = { said, enrolled };
   return {
@@ -108,8 +108,11 @@ export function createSecondYesReader() {
       const text = decoder.decode(entry);
       // Most records are neither, and parsing all takes longer than all else.
       const operation = OPERATION.exec(text)?.[1] ?? '';
-      if (RECORDED_AS.has(operation)) said.push(secondYesIn(entry));
-      else if (operation.startsWith('passkey.'))
+      if (RECORDED_AS.has(operation)) {
+        const record = recordOf(entry);
+        if (!record || !RECORDED_AS.has(record.operation)) return;
+        said.push({ what: `${record.operation} at ${record.time}`, report: secondYesIn(entry) });
+      } else if (operation.startsWith('passkey.'))
         for (const { person, key } of enrolmentsIn(entry)) enrolled.push(`${person} ${key}`);
     },
   };
@@ -123,12 +126,17 @@ export async function countSecondYeses(
   const enrolled = new Set(readers.flatMap(({ of }) => of.enrolled));
   const count: SecondYesCount = { proven: 0, elsewhere: 0, unsigned: 0, faults: [] };
   for (const { of } of readers) {
-    for (const report of await Promise.all(of.said)) {
-      if (report === null) count.unsigned += 1;
+    let isSigned = false;
+    for (const { what, report: reported } of of.said) {
+      const report = await reported;
+      if (report === null && isSigned)
+        count.faults.push(`${what}: no passkey has signed it, and one had in this log before`);
+      else if (report === null) count.unsigned += 1;
       else if (!report.ok) count.faults.push(`${report.what}: ${report.detail}`);
       else if (enrolled.has(`${report.said.person} ${report.said.key}`)) count.proven += 1;
       else if (!isWhole) count.elsewhere += 1;
       else count.faults.push(`${report.said.act} at ${report.said.time}: ${notEnrolled(report.said)}`);
+      isSigned ||= report !== null;
     }
   }
   return count;

@@ -24,7 +24,13 @@ onEachDatabase('erasing', (database) => {
   let approver: SoftwarePasskey;
   before(async () => {
     ({ house, approvals } = await openDesk({ database: await database() }));
-    keeping = createKeeping({ ...house, argumentsDays: null, clockDoubt: async () => null, previewMs: 0 });
+    keeping = createKeeping({
+      ...house,
+      ownLog: house.ledger.own,
+      argumentsDays: null,
+      clockDoubt: async () => null,
+      previewMs: 0,
+    });
     approver = (await house.enrol(APPROVER)).passkey;
   });
   after(() => house.close());
@@ -322,6 +328,78 @@ onEachDatabase('erasing', (database) => {
       .execute();
     await keeping.work();
     assert.deepEqual(await bodyOf(later), { note: 'later' }, 'two people agreed to what there was');
+  });
+
+  /** @proves record.erasure-agreed */
+  test('what two people have not agreed to erases nothing, and ends no hold, whatever stands in the rows', async () => {
+    const { db } = house.storage;
+    const [agreed, other] = [`agent-${randomUUID()}`, `agent-${randomUUID()}`];
+    const [one, two] = [await recorded(agreed, 'tsk_1', { x: '1' }), await recorded(other, 'tsk_2', { x: '2' })];
+    const set = (id: string, to: object) => db.updateTable('erasures').set(to).where('id', '=', id).execute();
+    const about = async (id: string) =>
+      (await house.records('seal.broken')).filter(({ action_id }) => action_id === id).length;
+    const stateOf = async (id: string) => (await keeping.erasures()).find((each) => each.id === id)?.state;
+    const turns = async () => {
+      await keeping.work();
+      await keeping.work();
+    };
+    const asked = async () => (await keeping.erase({ agent: agreed }, 'they want it', ASKS)).id;
+    const id = await asked();
+    await keeping.agree(id, yesOf(AGREES));
+    const row = await db.selectFrom('erasures').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
+    const wide = JSON.stringify({ [house.ledger.own.id]: 1e9 });
+    for (const to of [
+      { scope: JSON.stringify({ agent: other }) },
+      { bounds: wide },
+      { bounds: null },
+      { agreed_by: ASKS },
+      { agreed_seal: null },
+      { agreed_seal: row.seal },
+      { scope: 'nothing' },
+    ]) {
+      const before = await about(id);
+      await set(id, { ...row, ...to });
+      await turns();
+      assert.deepEqual([await bodyOf(one), await bodyOf(two)], [{ x: '1' }, { x: '2' }], JSON.stringify(to));
+      assert.equal(await about(id), before + 1, 'on record, once');
+      const left = await db.selectFrom('erasures').select('state').where('id', '=', id).executeTakeFirst();
+      assert.equal(left?.state, 'waiting');
+    }
+    await set(id, { ...row, state: 'rejected' });
+    const second = await asked();
+    const unasked = { state: 'running', agreed_by: AGREES, agreed_at: 1, bounds: wide };
+    for (const agreed_seal of [null, row.agreed_seal]) {
+      await set(second, { ...unasked, agreed_seal });
+      await turns();
+    }
+    assert.deepEqual([await stateOf(second), await about(second)], ['waiting', 2], 'nobody’s yes, nor that to another');
+    assert.deepEqual(await bodyOf(one), { x: '1' });
+
+    const hold = await keeping.hold({ agent: agreed }, 'litigation', ASKS);
+    const end = { end_asked_by: ASKS, end_asked_at: 1, ended_by: AGREES, ended_at: 2 };
+    await db.updateTable('holds').set(end).where('id', '=', hold.id).execute();
+    assert.equal((await keeping.preview({ agent: agreed }, undefined)).held, 1);
+    await keeping.agree(second, yesOf(AGREES));
+    await turns();
+    assert.deepEqual(await bodyOf(one), { x: '1' });
+    assert.equal((await keeping.holds()).find((each) => each.id === hold.id)?.endedAt, null, 'it holds again');
+    assert.equal(await about(hold.id), 1);
+
+    await keeping.askEnd(hold.id, ASKS);
+    await keeping.agreeEnd(hold.id, yesOf(AGREES));
+    // One that ended before ends had a seal.
+    await db.updateTable('holds').set({ ended_seal: null }).where('id', '=', hold.id).execute();
+    assert.equal((await keeping.preview({ agent: agreed }, undefined)).held, 1, 'until it is seen on record');
+    await turns();
+    assert.equal((await keeping.preview({ agent: agreed }, undefined)).held, 1, 'and the record was signed');
+    await house.ledger.checkpoint();
+    await turns();
+    const isHeld = async () => (await keeping.preview({ agent: agreed }, undefined)).held;
+    assert.deepEqual([await isHeld(), await about(hold.id)], [0, 1]);
+    const third = await asked();
+    await keeping.agree(third, yesOf(AGREES));
+    await turns();
+    assert.deepEqual([await bodyOf(one), await bodyOf(two)], [null, { x: '2' }]);
   });
 
   /** @proves record.erasure-people */

@@ -80,7 +80,7 @@ export async function openFoundation(config: Config, options: StartOptions, open
   const databaseNow = options.clock ? async () => clock.now() : storage.now;
   const clockDoubt = createClockDoubt({ storage, clock, databaseNow, log });
   const kept = { storage, recordChange, clock, clockDoubt, argumentsDays: keepDays === 0 ? null : keepDays };
-  const keeping = createKeeping({ ...kept, sealer });
+  const keeping = createKeeping({ ...kept, sealer, log, ownLog: ledger.own });
   const retention = createRetention({
     ...{ ...kept, replica: config.replica, ownLog: ledger.own },
     shownSize: ledger.shownSize,

@@ -18,6 +18,8 @@ type SealedTable =
   | 'mail_links'
   | 'leases'
   | 'lease_books'
+  | 'erasures'
+  | 'holds'
   // What one person asks for and another agrees to, by its act.
   | SecondYesAct;
 

@@ -48,7 +48,9 @@ export const sealedColumns: readonly SealedColumn[] = [
   { table: 'leases', key: 'id', column: 'seal' },
   { table: 'leases', key: 'id', column: 'drop_seal' },
   { table: 'holds', key: 'id', column: 'end_seal' },
+  { table: 'holds', key: 'id', column: 'ended_seal' },
   { table: 'erasures', key: 'id', column: 'seal' },
+  { table: 'erasures', key: 'id', column: 'agreed_seal' },
   { table: 'lease_books', key: 'id', column: 'seal' },
   { table: 'provider_sign_ins', key: 'state_digest', column: 'sealed_verifier' },
 ];

@@ -2,20 +2,28 @@ import { type Receipt, type SecondYesEvidence, type SequencedRecord, secondYesEv
 import type { Ledger } from '../../ledger/index.ts';
 import { digestJson, GatehouseError, type Json } from '../../platform/index.ts';
 
-/** The record that says whose passkey it was, with its proof; null where there is none any more. */
+/** The record that says whose passkey it was, with its proof: of its enrolment, or of those that were noted later. Null where there is none any more. */
 export async function enrolmentOf(
   ledger: Ledger,
   { person, publicKey }: Pick<SecondYesEvidence, 'person' | 'publicKey'>,
 ): Promise<Receipt | null> {
-  const change = `key ${digestJson(publicKey as Json)}`;
+  const key = `key ${digestJson(publicKey as Json)}`;
+  const found =
+    (await saying(ledger, { operation: 'passkey.enrol', person: `person:${person}` }, key)) ??
+    (await saying(ledger, { operation: 'passkey.keys' }, `${key} of ${person} noted`));
+  return found && receiptOf(ledger, found);
+}
+
+async function saying(
+  ledger: Ledger,
+  of: { operation: string; person?: string },
+  change: string,
+): Promise<SequencedRecord | null> {
   let cursor: string | null | undefined;
   do {
-    const page = await ledger.search({
-      ...{ operation: 'passkey.enrol', person: `person:${person}`, limit: 200 },
-      ...(cursor && { cursor }),
-    });
+    const page = await ledger.search({ ...of, limit: 200, ...(cursor && { cursor }) });
     const found = page.records.find(({ record }) => record.kind === 'change' && record.changes.includes(change));
-    if (found) return receiptOf(ledger, found);
+    if (found) return found;
     cursor = page.cursor;
   } while (cursor);
   return null;

@@ -8,10 +8,12 @@ import {
   type SecondYesStatement,
 } from '@gatehouse/protocol';
 import { requireAsAsked, type SecondYes, sealAsked } from '../../identity/index.ts';
-import { type Clock, canonicalJson, GatehouseError, newId } from '../../platform/index.ts';
+import { type Clock, canonicalJson, GatehouseError, type Log, newId } from '../../platform/index.ts';
 import type { Database, DatabaseTransaction, RecordChange, Sealer, Storage, Tables } from '../../storage/index.ts';
+import { agreedProblem, hasEnded, sealAgreed, sealEnded, toErasure, toHold } from './agreed.ts';
 import { eraseBodies, eraseKept, keptStill } from './bodies.ts';
 import type { ClockDoubt } from './clock-doubt.ts';
+import { createHoldEnds } from './hold-ends.ts';
 import { keepingLimits as limits } from './limits.ts';
 import { reachOf } from './reach.ts';
 import { lookAgain, removeOldBodies } from './retention-arguments.ts';
@@ -24,6 +26,9 @@ export interface KeepingDependencies {
   recordChange: RecordChange;
   sealer: Sealer;
   clock: Clock;
+  log: Log;
+  /** This replica's own, from which all others are known. */
+  ownLog: { id: string; vkey: string };
   /** How long the arguments of actions are kept; null: for ever. */
   argumentsDays: number | null;
   clockDoubt: ClockDoubt;
@@ -60,11 +65,14 @@ export interface Keeping {
 const OPERATOR = 'operator';
 
 export function createKeeping(deps: KeepingDependencies): Keeping {
-  const { storage, recordChange, sealer, clock } = deps;
+  const { storage, recordChange, sealer, clock, log } = deps;
+  const judgeEnds = createHoldEnds(deps);
   const { db } = storage;
 
   const openHolds = async (on: Database | DatabaseTransaction): Promise<LegalHold[]> =>
-    (await on.selectFrom('holds').selectAll().where('ended_at', 'is', null).orderBy('placed_at').execute()).map(toHold);
+    (await on.selectFrom('holds').selectAll().orderBy('placed_at').execute())
+      .filter((row) => !hasEnded(sealer, row))
+      .map(toHold);
 
   async function holdIn(on: Database | DatabaseTransaction, id: string): Promise<Tables['holds']> {
     const row = await on.selectFrom('holds').selectAll().where('id', '=', id).executeTakeFirst();
@@ -104,8 +112,33 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
     return { erased: await eraseBodies(transaction, free, clock.now()), held: actionIds.length - free.length };
   }
 
+  /** What two people have agreed to is not this: it waits until a second person agrees to what was asked. */
+  async function askAgain(id: string): Promise<void> {
+    const problem = await storage.transaction(async (transaction) => {
+      const row = await transaction.selectFrom('erasures').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
+      const found = row.state === 'running' ? agreedProblem(sealer, row) : null;
+      if (found === null) return null;
+      const none = { agreed_by: null, agreed_at: null, agreed_seal: null, bounds: null, reached: null, ended_at: null };
+      await transaction
+        .updateTable('erasures')
+        .set({ ...none, state: 'waiting', held: 0 })
+        .where('id', '=', id)
+        .execute();
+      const changes = [`erasure ${id} is not what two people agreed to (${found}): it erases nothing, and waits again`];
+      await recordChange(transaction, { operation: 'seal.broken', by: 'gatehouse', action: id, changes });
+      return found;
+    });
+    if (problem !== null)
+      log.error('ALARM: an erasure was changed in the database, and erases nothing', { erasure: id, problem });
+  }
+
   async function eraseMore(id: string): Promise<boolean> {
     const row = await db.selectFrom('erasures').selectAll().where('id', '=', id).executeTakeFirstOrThrow();
+    if (row.state !== 'running') return false;
+    if (agreedProblem(sealer, row) !== null) {
+      await askAgain(id);
+      return false;
+    }
     const scope = JSON.parse(row.scope) as KeepingScope;
     const bounds = JSON.parse(row.bounds ?? '{}') as Bounds;
     const reached = row.reached === null ? null : (JSON.parse(row.reached) as Place);
@@ -169,7 +202,14 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
         const now = clock.now();
         const row = {
           ...{ id: newId('hld', now), scope: JSON.stringify(scope), reason, placed_by: by, placed_at: now },
-          ...{ end_asked_by: null, end_asked_at: null, ended_by: null, ended_at: null, end_seal: null },
+          ...{
+            end_asked_by: null,
+            end_asked_at: null,
+            ended_by: null,
+            ended_at: null,
+            end_seal: null,
+            ended_seal: null,
+          },
         };
         await transaction.insertInto('holds').values(row).execute();
         // The scope as it is: records are kept by what is on record, whatever becomes of the row.
@@ -204,7 +244,12 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
           return { ...hold, endAskedBy: by };
         }
         const endedAt = clock.now();
-        await transaction.updateTable('holds').set({ ended_by: by, ended_at: endedAt }).where('id', '=', id).execute();
+        const end = { ended_by: by, ended_at: endedAt };
+        await transaction
+          .updateTable('holds')
+          .set({ ...end, ended_seal: sealEnded(sealer, { ...row, ...end }) })
+          .where('id', '=', id)
+          .execute();
         await lookAgain(transaction);
         await recordChange(transaction, { operation: 'hold.end', by, action: id, changes });
         return { ...hold, endedBy: by, endedAt };
@@ -234,7 +279,7 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
             asked_at: now,
           },
           ...{ agreed_by: null, agreed_at: null, bounds: null, reached: null, erased: 0, held: 0, ended_at: null },
-          seal: null,
+          ...{ seal: null, agreed_seal: null },
         };
         const erasure = toErasure(row);
         const seal = sealAsked(sealer, erasureStatement(erasure));
@@ -269,9 +314,10 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
         }
         // Two people agreed to what there was: also after a restore nothing that came later is erased.
         const bounds = JSON.stringify(await boundsNow(transaction));
+        const agreed = { state: 'running', agreed_by: by, agreed_at: clock.now(), bounds };
         await transaction
           .updateTable('erasures')
-          .set({ state: 'running', agreed_by: by, agreed_at: clock.now(), bounds })
+          .set({ ...agreed, agreed_seal: sealAgreed(sealer, { ...row, ...agreed }) })
           .where('id', '=', id)
           .execute();
         await recordErasure(transaction, erasure, { operation: 'erasure.agree', by, yes });
@@ -290,39 +336,12 @@ export function createKeeping(deps: KeepingDependencies): Keeping {
         return { ...erasure, state: 'rejected', agreedBy: by };
       }),
     async work() {
+      await judgeEnds();
       const running = await db.selectFrom('erasures').select('id').where('state', '=', 'running').execute();
       let left = limits.batchesOfTurn;
       for (const { id } of running) while (left-- > 0 && (await eraseMore(id)));
       while (left-- > 0 && (await storage.transaction((transaction) => eraseKept(transaction, clock.now()))));
       if ((await deps.clockDoubt()) === null) await removeOldBodies({ ...deps, eraseUnheld }, () => left-- > 0);
     },
-  };
-}
-
-function toHold(row: Tables['holds']): LegalHold {
-  return {
-    id: row.id,
-    scope: JSON.parse(row.scope) as KeepingScope,
-    reason: row.reason,
-    placedBy: row.placed_by,
-    placedAt: row.placed_at,
-    endAskedBy: row.end_asked_by,
-    endedBy: row.ended_by,
-    endedAt: row.ended_at,
-  };
-}
-
-function toErasure(row: Tables['erasures']): Erasure {
-  return {
-    id: row.id,
-    scope: JSON.parse(row.scope) as KeepingScope,
-    reason: row.reason,
-    state: row.state as Erasure['state'],
-    askedBy: row.asked_by,
-    askedAt: row.asked_at,
-    agreedBy: row.agreed_by,
-    erased: row.erased,
-    held: row.held,
-    endedAt: row.ended_at,
   };
 }

@@ -31,7 +31,9 @@ export interface OnRecord {
   agreements: Map<string, { digest: string; person: string }>;
   holds: KeepingScope[];
   /** Holds that have ended: what they kept is looked at again. */
-  ended: number;
+  ended: Set<string>;
+  /** With those that no checkpoint has signed yet. */
+  saidEnded: Set<string>;
 }
 
 type Said = Pick<ActionRecord, 'operation' | 'action_id' | 'time' | 'changes' | 'requested_by'>;
@@ -209,5 +211,6 @@ function standing(signed: Said[], all: Said[]): OnRecord {
   const holds = of(all, 'hold.place').flatMap(({ action_id, changes: [, scope] }) =>
     scope === undefined || ended.has(action_id) ? [] : [JSON.parse(scope) as KeepingScope],
   );
-  return { classes, agreements, holds, ended: ended.size };
+  const saidEnded = new Set(of(all, 'hold.end').map(({ action_id }) => action_id));
+  return { classes, agreements, holds, ended, saidEnded };
 }

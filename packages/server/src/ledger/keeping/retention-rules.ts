@@ -92,7 +92,7 @@ export async function readRules(
     rules,
     version,
     problem: onRecord ? differenceOf(rules, onRecord) : null,
-    marks: `${version} ${onRecord?.ended ?? 0}`,
+    marks: `${version} ${onRecord?.ended.size ?? 0}`,
     holds: onRecord?.holds ?? [],
     recordKept(record) {
       if (record.kind === 'change' && OF_AN_ACTION.test(record.operation)) return null;

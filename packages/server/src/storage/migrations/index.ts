@@ -63,6 +63,7 @@ import * as leaseSeals from './0083-lease-seals.ts';
 import * as leaseBooks from './0084-lease-books.ts';
 import * as secondYes from './0089-second-yes.ts';
 import * as searchBlocks from './0095-search-blocks.ts';
+import * as agreedSeals from './0096-agreed-seals.ts';
 
 export interface Migration {
   name: string;
@@ -134,4 +135,5 @@ export const migrations: readonly Migration[] = [
   { name: '0084-lease-books', up: leaseBooks.up },
   { name: '0089-second-yes', up: secondYes.up },
   { name: '0095-search-blocks', up: searchBlocks.up },
+  { name: '0096-agreed-seals', up: agreedSeals.up },
 ];

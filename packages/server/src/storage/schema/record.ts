@@ -231,6 +231,8 @@ export interface RecordTables {
     ended_at: number | null;
     /** Over what is to end, and who asked. */
     end_seal: Uint8Array | null;
+    /** Over what was agreed to: without it the hold goes on. */
+    ended_seal: Uint8Array | null;
   };
 
   /**
@@ -253,6 +255,8 @@ export interface RecordTables {
     ended_at: number | null;
     /** Over what is to be erased, and who asked. */
     seal: Uint8Array | null;
+    /** Over the same, who agreed, and `bounds`: without it nothing is erased. */
+    agreed_seal: Uint8Array | null;
   };
 
   /** Full and partial tiles of the Merkle trees (C2SP tlog-tiles): hashes of 32 bytes each. */

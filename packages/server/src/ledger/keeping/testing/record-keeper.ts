@@ -48,6 +48,7 @@ export async function openRecordKeeper(options: {
   });
   const { recordChange } = ledger;
   const base = { storage, recordChange, clock, argumentsDays: null, clockDoubt: async () => null };
+  const kept = { ...base, sealer, log, ownLog: ledger.own };
   const retentionWith = (more: Partial<Pick<RetentionDependencies, 'clockDoubt' | 'shownSize' | 'unindex'>> = {}) =>
     createRetention({
       ...base,
@@ -78,8 +79,8 @@ export async function openRecordKeeper(options: {
     }
   }
   return {
-    ...{ storage, ledger, dataDir, retention, retentionWith, keeping: createKeeping({ ...base, sealer }) },
-    keepingWith: (more: Partial<KeepingDependencies>) => createKeeping({ ...base, sealer, ...more }),
+    ...{ storage, ledger, dataDir, retention, retentionWith, keeping: createKeeping(kept) },
+    keepingWith: (more: Partial<KeepingDependencies>) => createKeeping({ ...kept, ...more }),
     log: `gatehouse.test/log/${replica}`,
     /** As an apply does it: with the record of it. */
     async declare(...classes: Omit<Extract<ManifestInput, { kind: 'Retention' }>, 'kind'>[]) {
