@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import type { CredentialProviderManifest, PostgresSource } from '@gatehouse/protocol';
+import { type CredentialProviderManifest, manifest as manifestSchema, type PostgresSource } from '@gatehouse/protocol';
 import pg from 'pg';
 import { canary } from '../../../../test/support/canary.ts';
 import { startPostgres, type TestDatabase, type TestPostgres } from '../../../../test/support/postgres.ts';
@@ -54,7 +54,10 @@ describe('a rotated secret', { skip: postgres ? false : 'there is no PostgreSQL 
       ...{ type: 'postgres', secret: 'broker', url: `postgres://${broker}@${at.host}${at.pathname}`, grants: [] },
       ...{ connectionLimit: 2, statementTimeoutSeconds: 30, tls: 'off' },
     };
-    manifest = { kind: 'CredentialProvider', name: 'orders', environments: ['prod'], from: source } as never;
+    const from = { ...source, grants: [{ schema: 'public', tables: ['orders'], privileges: ['SELECT' as const] }] };
+    manifest = manifestSchema.parse({
+      ...{ kind: 'CredentialProvider', name: 'orders', environments: ['prod'], from },
+    }) as CredentialProviderManifest;
   });
   after(async () => {
     for (const each of opened) await each.close();
