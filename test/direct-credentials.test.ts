@@ -81,6 +81,8 @@ when { context.arguments.seconds > 300 };`,
     assert.deepEqual((await client.query('select total from orders')).rows, [{ total: 40 }]);
     await assert.rejects(client.query('select * from refunds'), /permission denied/);
 
+    // The outcome is written behind the answer.
+    await until(async () => (await recordsOf(task.id)).some(({ kind }) => kind === 'outcome'));
     const records = (await recordsOf(task.id)).filter(({ kind }) => kind !== 'change');
     assert.deepEqual(records.map(({ kind }) => kind).sort(), ['dispatch', 'outcome']);
     for (const record of records) {
