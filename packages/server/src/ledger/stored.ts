@@ -2,7 +2,7 @@ import { type HashReader, TILE_WIDTH, tileHashReader } from '@gatehouse/verifier
 import { nodeSha256 } from '@gatehouse/verifier/node';
 import { sql } from 'kysely';
 import { GatehouseError } from '../platform/index.ts';
-import type { Storage } from '../storage/index.ts';
+import { logSize, type Storage } from '../storage/index.ts';
 import { HASH_BYTES } from './edge.ts';
 
 /** A signed note with the cosignatures that it has got so far. */
@@ -21,16 +21,7 @@ export function createStoredLogs({ db, dialect }: Pick<Storage, 'db' | 'dialect'
   const checkpoints = (log: string) =>
     db.selectFrom('checkpoints').select(['size', 'note', 'cosignatures', 'at', 'cosigned_at']).where('log', '=', log);
 
-  async function sizeOf(log: string): Promise<number> {
-    const row = await db
-      .selectFrom('records')
-      .select('sequence')
-      .where('log', '=', log)
-      .orderBy('sequence', 'desc')
-      .limit(1)
-      .executeTakeFirst();
-    return row ? row.sequence + 1 : 0;
-  }
+  const sizeOf = (log: string) => logSize(db, log);
 
   /** As one text from the database: a row for each hash costs more than the hashes. */
   const joined =

@@ -35,6 +35,7 @@ export {
   requireKeys,
 } from './key-encryption/index.ts';
 export { lackedKey } from './lacked-key.ts';
+export { logSize } from './log-size.ts';
 export { openStorage } from './open.ts';
 export { type CallEnd, type OpenCall, type OpenCallRow, type Twin, twinOf } from './open-calls.ts';
 export { openSearchSession, postgresClient, RESTORE_MARK } from './postgres-connection.ts';

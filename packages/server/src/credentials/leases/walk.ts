@@ -1,4 +1,4 @@
-import type { Storage } from '../../storage/index.ts';
+import { logSize, type Storage } from '../../storage/index.ts';
 import { type Book, restored } from './book.ts';
 import { ISSUE, readIssue, recordIn } from './issue-record.ts';
 import { leaseLimits } from './limits.ts';
@@ -7,17 +7,6 @@ const [TAKE_OVER, SETTLE] = ['lease.take-over', 'workspace.settle'];
 
 const between = (db: Storage['db'], log: string, from: number, to: number) =>
   db.selectFrom('records').where('log', '=', log).where('sequence', '>=', from).where('sequence', '<', to);
-
-async function sizeOf(db: Storage['db'], log: string): Promise<number> {
-  const last = await db
-    .selectFrom('records')
-    .select('sequence')
-    .where('log', '=', log)
-    .orderBy('sequence', 'desc')
-    .limit(1)
-    .executeTakeFirst();
-  return last ? last.sequence + 1 : 0;
-}
 
 async function countOf(db: Storage['db'], log: string, from: number, to: number): Promise<number> {
   const { count } = await between(db, log, from, to)
@@ -55,7 +44,7 @@ export async function walk({ db }: Pick<Storage, 'db'>, book: Book): Promise<{ p
   let isAtEnd = true;
   const known = await db.selectFrom('logs').select('id').execute();
   for (const log of new Set([...known.map(({ id }) => id), ...book.read.keys()])) {
-    const size = await sizeOf(db, log);
+    const size = await logSize(db, log);
     let from = book.read.get(log) ?? 0;
     if (size < from) problems.push(`the record ${log} had ${from} records, and has ${size}`);
     for (from = Math.min(from, size); from < size && left > 0; ) {

@@ -1,6 +1,6 @@
 import type { SinkDetail, SinkManifest, SinkView } from '@gatehouse/protocol';
 import { type Clock, GatehouseError } from '../../platform/index.ts';
-import type { Storage } from '../../storage/index.ts';
+import { logSize, type Storage } from '../../storage/index.ts';
 import type { ReplayFrom } from './export.ts';
 import type { Position, Positions, SinkRow } from './positions.ts';
 import { destinationOf } from './sinks/index.ts';
@@ -11,16 +11,7 @@ const SHOWN = 100;
 export function createSinkViews(storage: Storage, positions: Positions, clock: Clock) {
   const { db } = storage;
 
-  async function sizeOf(log: string): Promise<number> {
-    const last = await db
-      .selectFrom('records')
-      .select('sequence')
-      .where('log', '=', log)
-      .orderBy('sequence', 'desc')
-      .limit(1)
-      .executeTakeFirst();
-    return last ? last.sequence + 1 : 0;
-  }
+  const sizeOf = (log: string) => logSize(db, log);
 
   async function timeOf({ log, sequence }: Position): Promise<number | undefined> {
     const next = await db
