@@ -55,7 +55,7 @@ describe('withdrawn permissions', { skip: postgres ? false : 'there is no Postgr
         name: 'books',
         environments: ['production'],
         transport: {
-          ...{ type: 'stdio', command: 'node', args: ['--disable-warning=ExperimentalWarning', program] },
+          ...{ type: 'stdio', command: 'node', args: [program] },
           env: { PGHOST, PGPORT, PGDATABASE: scene.database.name },
           credential: { provider: 'inside', scope: {}, env: { PGUSER: '{username}', PGPASSWORD: '{password}' } },
         },
